@@ -1,0 +1,57 @@
+"""opsnap itself: where it keeps its record, when it ticks, where it serves."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from config.platform import DatabaseUrl
+from config.section import Key, Section
+
+
+class Store(Section):
+    """`[store]`: opsnap's own database."""
+
+    url: DatabaseUrl = Field(
+        description="SQLAlchemy URL: sqlite:////var/lib/opsnap/opsnap.db or postgresql+psycopg://…"
+    )
+    source: Key = Field(description="this daemon's name; several may share one store")
+
+
+class Schedule(Section):
+    """`[schedule]`: when ticks happen and how long one may take."""
+
+    interval_s: int = Field(
+        30, ge=1, le=3600, description="seconds between ticks, aligned to the wall clock in UTC"
+    )
+    deadline_s: float | None = Field(
+        None,
+        gt=0,
+        description="seconds after which a tick commits what has arrived; "
+        "by default a third of the interval, at most 10",
+    )
+
+    @property
+    def tick_deadline_s(self) -> float:
+        """Seconds that the samplers of one tick have."""
+        return min(10.0, self.interval_s / 3) if self.deadline_s is None else self.deadline_s
+
+
+def _url_prefix(value: str) -> str:
+    if value and (not value.startswith("/") or value.endswith("/") or "//" in value):
+        msg = 'expected "" or a path such as "/ops", without a "/" at its end'
+        raise ValueError(msg)
+    return value
+
+
+class Web(Section):
+    """`[web]`: where the page is served."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(8098, ge=0, le=65535, description="port to listen on; 0: any free one")
+    url_prefix: Annotated[str, AfterValidator(_url_prefix)] = Field(
+        "", description='path under which a reverse proxy hands requests on unchanged, as "/ops"'
+    )
+    trusted_proxies: int = Field(
+        0, ge=0, le=5, description="how many reverse proxies in front set X-Forwarded-* headers"
+    )
+    threads: int = Field(4, ge=1, le=64, description="requests answered side by side")

@@ -1,0 +1,1 @@
+"""Access logs: following a file through rotation, and understanding its lines."""

@@ -1,0 +1,1 @@
+"""Request latency: from a request's duration to the percentiles of its class."""

@@ -1,0 +1,177 @@
+"""Collecting requests from all logs into the windows and intervals of their classes.
+
+Each request is counted once in the window of every class it belongs to, and once in that class's
+interval, which the next snapshot takes along.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+
+from config.latency import AccessLog, LatencyClass
+from daemon.access_log.following import LogFollower, read_backwards
+from daemon.access_log.formats import Parser, Request, parser
+from daemon.failures import SampleError
+from daemon.latency.window import Window, is_error
+from daemon.samplers.sampler import Intervals, Reading
+from store.histograms import LatencyHistogram
+
+#: How far back a log is read to fill the windows at the start.
+_MOST_FILL_BYTES = 32 << 20
+
+
+@dataclass
+class _Source:
+    """A log and how its lines are read. `is_understood` says whether its newest lines were."""
+
+    follower: LogFollower
+    parse: Parser
+    is_understood: bool = True
+
+    def requests(self, lines: Iterable[str]) -> list[Request]:
+        """Return the requests of `lines`, with the present for a time that is not told."""
+        now_ms = time.time_ns() // 1_000_000
+        return [
+            request if request.ended_at_ms is not None else request._replace(ended_at_ms=now_ms)
+            for line in lines
+            if (request := self.parse(line)) is not None
+        ]
+
+
+class Collector:
+    """Follows access logs. `own_paths` belong to no class. Safe to call from several threads."""
+
+    def __init__(
+        self,
+        logs: Iterable[AccessLog],
+        classes: Iterable[LatencyClass],
+        own_paths: tuple[str, ...] = (),
+    ) -> None:
+        self._sources = [_Source(LogFollower(Path(log.path)), parser(log.format)) for log in logs]
+        self._windows = [Window(rules) for rules in classes]
+        self._own_paths = own_paths
+        self._intervals = self._no_intervals()
+        self._is_started = False
+        self._lock = threading.Lock()
+
+    def sample(self) -> Mapping[str, Reading]:
+        """Read what is new and describe every class's window.
+
+        Raises SampleError when a log cannot be read or understood, after all have been read.
+        """
+        with self._lock:
+            if not self._is_started:
+                self._fill_windows()
+                self._is_started = True
+            self._read_new()
+            cuts_ms = [source.follower.truncated_at_ms for source in self._sources]
+            truncated_at_ms = max((ms for ms in cuts_ms if ms is not None), default=None)
+            return {
+                window.rules.key: Reading(
+                    window.describe(truncated_at_ms), reason=None if len(window) else "no_samples"
+                )
+                for window in self._windows
+            }
+
+    def cut_intervals(self) -> Intervals:
+        """Return the distributions since the last cut, and begin new ones."""
+        with self._lock:
+            cut, self._intervals = self._intervals, self._no_intervals()
+            return cut
+
+    def restore_intervals(self, intervals: Intervals) -> None:
+        """Take back intervals that could not be stored, to be part of the next."""
+        with self._lock:
+            for key, histogram in intervals.items():
+                self._intervals[key].merge(histogram)
+
+    def _no_intervals(self) -> dict[str, LatencyHistogram]:
+        return {window.rules.key: LatencyHistogram() for window in self._windows}
+
+    def _read_new(self) -> None:
+        failures: list[SampleError] = []
+        arrived: list[Request] = []
+        for source in self._sources:
+            try:
+                arrived += self._new_requests(source)
+            except SampleError as error:
+                failures.append(error)
+        if len(self._sources) > 1:
+            arrived.sort(key=attrgetter("ended_at_ms"))
+        for request in arrived:
+            for window in self._classes_of(request.path):
+                window.add(request)
+                interval = self._intervals[window.rules.key]
+                interval.record(request.duration_us, is_error=is_error(request))
+        if failures:
+            raise failures[0]
+
+    def _new_requests(self, source: _Source) -> list[Request]:
+        broken_before, lines_read = source.follower.broken_lines, 0
+        arrived: list[Request] = []
+        failure: SampleError | None = None
+        try:
+            for lines in source.follower.read_new_lines():
+                lines_read += len(lines)
+                arrived += source.requests(lines)
+        except SampleError as error:
+            failure = error
+        lines_read += source.follower.broken_lines - broken_before
+        self._note_unparsed(source, lines_read, len(arrived))
+        if failure is None and not source.is_understood:
+            detail = f"no line of {source.follower.path} was understood in its format"
+            failure = SampleError("unparsed", detail)
+        if failure is not None and not arrived:
+            raise failure
+        return arrived
+
+    def _note_unparsed(self, source: _Source, lines_read: int, understood: int) -> None:
+        if lines_read:
+            source.is_understood = understood > 0
+        for window in self._windows:
+            window.add_unparsed(lines_read - understood)
+
+    def _classes_of(self, path: str) -> Iterator[Window]:
+        if path not in self._own_paths:
+            yield from (window for window in self._windows if window.takes(path))
+
+    def _fill_windows(self) -> None:
+        """Read back from the logs' ends until every window is full: at once as good as later.
+
+        These requests are in no interval: they happened before this daemon watched.
+        """
+        found: list[Request] = []
+        for source in self._sources:
+            offset = source.follower.start_at_end()
+            if offset is not None:
+                found += self._last_requests(source, offset)
+        found.sort(key=attrgetter("ended_at_ms"))
+        for request in found:
+            for window in self._classes_of(request.path):
+                window.add(request)
+
+    def _last_requests(self, source: _Source, offset: int) -> list[Request]:
+        """Return what fills the windows, oldest first, from a log and its predecessor `.1`."""
+        wanted = {window.rules.key: window.rules.window for window in self._windows}
+        found: list[Request] = []
+        lines_read = 0
+        for line in _lines_backwards(source.follower.path, offset):
+            lines_read += 1
+            for request in source.requests([line]):
+                found.append(request)
+                for window in self._classes_of(request.path):
+                    wanted[window.rules.key] -= 1
+            if all(count <= 0 for count in wanted.values()):
+                break
+        self._note_unparsed(source, lines_read, len(found))
+        return found[::-1]
+
+
+def _lines_backwards(path: Path, offset: int) -> Iterator[str]:
+    yield from read_backwards(path, offset, _MOST_FILL_BYTES)
+    predecessor = path.with_name(path.name + ".1")
+    if predecessor.is_file():
+        yield from read_backwards(predecessor, predecessor.stat().st_size, _MOST_FILL_BYTES)

@@ -1,0 +1,54 @@
+"""Platform state: the operator's counters, and version and uptime from the health URL."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config import Config
+from daemon.failures import SampleError
+from daemon.observed import ObservedDatabase
+from daemon.samplers.counting import count_each
+from daemon.samplers.health import ask_health, uptime_words
+from daemon.samplers.sampler import Reading, Sampler
+
+_FROM_HEALTH = ("uptime", "uptime_s", "version")
+
+
+def build(config: Config, database: ObservedDatabase | None) -> Sampler:
+    """Return the sampler of section `state`."""
+    statements = dict(config.state.counts) if config.state else {}
+    names = (*statements, *_FROM_HEALTH)
+    empty: dict[str, Any] = {"state": dict.fromkeys(names)}
+    if config.state is None and config.platform.health_url is None:
+        return Sampler("state", empty, None)
+
+    def sample() -> Mapping[str, Reading]:
+        values: dict[str, Any] = dict.fromkeys(names)
+        failures: dict[str, SampleError] = {}
+        if statements and database is not None:
+            numbers, failures = count_each(database, statements)
+            values |= numbers
+        try:
+            values |= _health_values(config)
+        except SampleError as error:
+            failures |= dict.fromkeys(_FROM_HEALTH, error)
+        return {"state": partial_reading(values, failures)}
+
+    return Sampler("state", empty, sample)
+
+
+def _health_values(config: Config) -> dict[str, Any]:
+    if config.platform.health_url is None:
+        return {}
+    health = ask_health(config.platform)
+    words = None if health.uptime_s is None else uptime_words(health.uptime_s)
+    return {"uptime": words, "uptime_s": health.uptime_s, "version": health.version}
+
+
+def partial_reading(values: Mapping[str, Any], failures: Mapping[str, SampleError]) -> Reading:
+    """Return what could be read, and why the rest could not.
+
+    Raises the first failure when there is no value at all, so that the last good ones stand in.
+    """
+    if failures and all(value is None for value in values.values()):
+        raise next(iter(failures.values()))
+    return Reading(values, {name: failure.reason for name, failure in failures.items()})

@@ -1,0 +1,121 @@
+"""Running named tasks side by side, each under its own deadline, none able to hold the caller.
+
+A task that outlives its deadline keeps its thread until it returns, because Python cannot end a
+thread; while it does, no second one is started under its name. So however long sources hang,
+there is at most one thread a name.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
+
+from daemon.failures import SampleError
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+def _timed_out() -> SampleError:
+    return SampleError("timeout", "no result at the deadline")
+
+
+@dataclass(frozen=True)
+class Task(Generic[T]):
+    """What to call, how long it may take, and what to do about it when it takes longer.
+
+    `give_up` is called at the deadline, may cut the task short from outside, and returns the
+    failure to report.
+    """
+
+    call: Callable[[], T]
+    deadline_s: float
+    give_up: Callable[[], SampleError] = _timed_out
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[T]):
+    """What came of a task: a value or a failure, when it began (Unix ms), how long it took."""
+
+    began_at_ms: int
+    took_ms: float
+    value: T | None = None
+    failure: SampleError | None = None
+
+
+class SideBySide(Generic[T]):
+    """Remembers which names still have a thread from an earlier run. Used by one thread.
+
+    `spacing_s` is the pause between two starts: tasks that measure time would otherwise measure
+    how long they waited for this process's one interpreter while all the others start.
+    """
+
+    def __init__(self, name: str, spacing_s: float = 0.0) -> None:
+        self._name, self._spacing_s = name, spacing_s
+        self._threads: dict[str, threading.Thread] = {}
+
+    def run(
+        self, tasks: Mapping[str, Task[T]], stop: threading.Event | None = None
+    ) -> dict[str, Outcome[T]]:
+        """Run `tasks` and return an outcome for each, at the latest at the last deadline.
+
+        An exception other than SampleError becomes the reason `internal`, and is logged whole.
+        When `stop` is set the run ends within 0.1 s; what has not arrived is a `timeout`.
+        """
+        began, began_at_ms = time.monotonic(), time.time_ns() // 1_000_000
+        arrived: SimpleQueue[tuple[str, Outcome[T]]] = SimpleQueue()
+        outcomes: dict[str, Outcome[T]] = {}
+        waiting: dict[str, float] = {}
+        for name, task in tasks.items():
+            if (old := self._threads.get(name)) is not None and old.is_alive():
+                failure = SampleError("timeout", "an earlier run has still not returned")
+                outcomes[name] = Outcome(began_at_ms, 0.0, failure=failure)
+                continue
+            thread = threading.Thread(
+                target=_run_one,
+                args=(name, task, arrived),
+                name=f"{self._name}:{name}",
+                daemon=True,
+            )
+            self._threads[name] = thread
+            waiting[name] = time.monotonic() + task.deadline_s
+            thread.start()
+            time.sleep(self._spacing_s)
+        while waiting:
+            now = time.monotonic()
+            for name in [n for n, ends in waiting.items() if ends <= now or _is_set(stop)]:
+                del waiting[name]
+                took_ms = (now - began) * 1000
+                failure = tasks[name].give_up()
+                outcomes[name] = Outcome(began_at_ms, took_ms, failure=failure)
+            if not waiting:
+                break
+            patience_s = min(min(waiting.values()) - now, 0.1 if stop else 3600.0)
+            try:
+                name, outcome = arrived.get(timeout=patience_s)
+            except Empty:
+                continue
+            if waiting.pop(name, None) is not None:
+                outcomes[name] = outcome
+        return outcomes
+
+
+def _is_set(stop: threading.Event | None) -> bool:
+    return stop is not None and stop.is_set()
+
+
+def _run_one(name: str, task: Task[T], arrived: "SimpleQueue[tuple[str, Outcome[T]]]") -> None:
+    began, began_at_ms = time.perf_counter(), time.time_ns() // 1_000_000
+    value, failure = None, None
+    try:
+        value = task.call()
+    except SampleError as error:
+        failure = error
+    except Exception as error:
+        log.exception("%s: an error that is not foreseen", name)
+        failure = SampleError("internal", repr(error))
+    took_ms = (time.perf_counter() - began) * 1000
+    arrived.put((name, Outcome(began_at_ms, took_ms, value, failure)))

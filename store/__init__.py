@@ -1,0 +1,1 @@
+"""The record: tables, the snapshot document and its histograms, writing and reading them."""

@@ -1,0 +1,80 @@
+"""Opening the store: the one place that knows how SQLite and PostgreSQL differ.
+
+A writer is for the daemon and the migrations; a reader cannot write, whatever it is asked.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.pool import NullPool, QueuePool
+
+_BUSY_TIMEOUT_S = 5.0
+_READ_TIMEOUT_S = 5
+
+
+def open_writer(url: str) -> Engine:
+    """Return an engine that writes to the store at `url`, over one connection.
+
+    On SQLite: WAL, `synchronous=FULL`, transactions that take the write lock as they begin, and
+    a file that can give space back. Nothing is opened before the first use.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return create_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True)
+    engine = create_engine(
+        parsed,
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        connect_args={"timeout": _BUSY_TIMEOUT_S, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _set_up_sqlite_writer)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def open_reader(url: str) -> Engine:
+    """Return an engine that can only read the store at `url`.
+
+    On SQLite every use opens the file anew, so that a file that was replaced is noticed and no
+    read transaction is ever left behind.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        options = f"-c default_transaction_read_only=on -c statement_timeout={_READ_TIMEOUT_S}s"
+        return create_engine(
+            parsed,
+            pool_size=2,
+            max_overflow=2,
+            pool_pre_ping=True,
+            connect_args={"options": options, "connect_timeout": _READ_TIMEOUT_S},
+        )
+    return create_engine(
+        parsed, poolclass=NullPool, creator=lambda: _connect_read_only(parsed, _READ_TIMEOUT_S)
+    )
+
+
+def _connect_read_only(url: URL, timeout_s: float) -> sqlite3.Connection:
+    path = Path(url.database or "").absolute()
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro", uri=True, timeout=timeout_s, check_same_thread=False
+    )
+    connection.execute("PRAGMA query_only=ON")
+    return connection
+
+
+def _set_up_sqlite_writer(connection: sqlite3.Connection, _record: Any) -> None:
+    # auto_vacuum has to come before anything that writes the file's first page.
+    for pragma in ("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL"):
+        connection.execute(f"PRAGMA {pragma}")
+    # SQLAlchemy's documented way to say BEGIN ourselves: the driver must not.
+    connection.isolation_level = None
+
+
+def _begin_immediate(connection: Any) -> None:
+    # A transaction that starts reading and then writes can fail halfway with "locked".
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

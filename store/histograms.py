@@ -1,0 +1,99 @@
+"""Latency distributions: HdrHistogram from 1 µs to 1 h with 3 digits, merged and never averaged.
+
+The encoding is HdrHistogram's V2 compressed format (https://github.com/HdrHistogram), the bytes
+before base64, which its Java, C, Go, Rust and JavaScript implementations read too.
+"""
+
+import base64
+from collections.abc import Iterable
+from typing import Self
+
+from hdrh.histogram import HdrHistogram
+
+LOWEST_US = 1
+HIGHEST_US = 3_600_000_000
+SIGNIFICANT_DIGITS = 3
+
+
+class LatencyHistogram:
+    """Durations in microseconds with exact count, errors, min and max. Not thread-safe.
+
+    `clamped` counts durations outside 1 µs to 1 h, which are recorded at the bound they passed;
+    `min_us` and `max_us` are exact, and None while nothing is recorded.
+    """
+
+    def __init__(self) -> None:
+        self._histogram = HdrHistogram(LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
+        self.count = 0
+        self.errors = 0
+        self.clamped = 0
+        self.min_us: int | None = None
+        self.max_us: int | None = None
+
+    def record(self, duration_us: int, *, is_error: bool = False) -> None:
+        """Add one request of `duration_us` microseconds."""
+        within_us = min(max(duration_us, LOWEST_US), HIGHEST_US)
+        self._histogram.record_value(within_us)
+        self.count += 1
+        self.errors += is_error
+        self.clamped += within_us != duration_us
+        self.min_us = duration_us if self.min_us is None else min(self.min_us, duration_us)
+        self.max_us = duration_us if self.max_us is None else max(self.max_us, duration_us)
+
+    def merge(self, other: Self) -> None:
+        """Add everything that `other` holds; the result is the same as recording it all here."""
+        self._histogram.add(other._histogram)
+        self.count += other.count
+        self.errors += other.errors
+        self.clamped += other.clamped
+        mins = [us for us in (self.min_us, other.min_us) if us is not None]
+        maxs = [us for us in (self.max_us, other.max_us) if us is not None]
+        self.min_us, self.max_us = min(mins, default=None), max(maxs, default=None)
+
+    def percentiles_us(self, percentiles: Iterable[float]) -> list[int | None]:
+        """Return the nearest-rank percentiles in microseconds, None for each when empty.
+
+        The p-th percentile is the smallest recorded value with at least p % of the samples at or
+        below it: the value of rank ceil(p / 100 * count). It is exact to the histogram's
+        0.1 %, at the upper edge of its bucket as in HdrHistogram, and never beyond the exact
+        min and max.
+        """
+        wanted = list(percentiles)
+        if self.min_us is None or self.max_us is None:
+            return [None] * len(wanted)
+        floor_us, ceiling_us = max(self.min_us, LOWEST_US), min(self.max_us, HIGHEST_US)
+        # The library rounds p/100*count to the nearest rank; asking for the percentage that the
+        # wanted rank is of the count makes it walk to exactly that rank.
+        by_rank = {p: 100 * nearest_rank(p, self.count) / self.count for p in wanted}
+        values = self._histogram.get_percentile_to_value_dict(sorted(set(by_rank.values())))
+        return [min(max(int(values[by_rank[p]]), floor_us), ceiling_us) for p in wanted]
+
+    def encode(self) -> bytes:
+        """Return the counts as V2 compressed bytes; the exact figures are kept in columns."""
+        return base64.b64decode(self._histogram.encode())
+
+    @classmethod
+    def decode(
+        cls,
+        encoded: bytes,
+        *,
+        errors: int = 0,
+        clamped: int = 0,
+        min_us: int | None = None,
+        max_us: int | None = None,
+    ) -> Self:
+        """Return the histogram of `encoded`, with the exact figures from their columns."""
+        result = cls()
+        result._histogram.decode_and_add(base64.b64encode(encoded))
+        result.count = int(result._histogram.get_total_count())
+        result.errors, result.clamped = errors, clamped
+        result.min_us, result.max_us = min_us, max_us
+        return result
+
+
+def nearest_rank(percentile: float, count: int) -> int:
+    """Return ceil(percentile / 100 * count), at least 1, free of floating-point slips.
+
+    `percentile` is taken to a thousandth.
+    """
+    return max(1, -(-round(percentile * 1000) * count // 100_000))

@@ -1,0 +1,44 @@
+"""The store's tables. Everything is keyed by `(source, taken_at)`, in Unix milliseconds of UTC.
+
+No sequences and no vendor types, so that the schema is the same on SQLite, on PostgreSQL, and
+on what speaks PostgreSQL. The migrations in `migrations/` create it; a test holds both equal.
+"""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+
+#: The newest revision in `migrations/versions`, which this program reads and writes.
+REVISION = "0001"
+
+metadata = MetaData()
+
+#: One row a daemon name; taking it forward is what makes a second snapshot of a tick impossible.
+sources = Table(
+    "sources",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("newest_taken_at", BigInteger, nullable=False),
+)
+
+#: The documents, stored as they are served.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("taken_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+)
+
+#: The requests of one tick's interval, by latency class. Durations in microseconds.
+interval_histograms = Table(
+    "interval_histograms",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("taken_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("class_key", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("clamped", Integer, nullable=False),
+    Column("min_us", BigInteger),
+    Column("max_us", BigInteger),
+    Column("histogram", LargeBinary, nullable=False),
+)

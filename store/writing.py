@@ -1,0 +1,75 @@
+"""Committing a snapshot: the document and its interval histograms in one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from store.histograms import LatencyHistogram
+from store.tables import interval_histograms, snapshots, sources
+
+
+class TickAlreadyRecordedError(Exception):
+    """The store holds a snapshot of this tick, or of a later one."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one tick commits. Times in Unix milliseconds, intervals by latency class."""
+
+    source: str
+    taken_at_ms: int
+    interval_ms: int
+    document: str
+    intervals: Mapping[str, LatencyHistogram]
+
+    @property
+    def tick_at_ms(self) -> int:
+        """The wall-clock slot that the snapshot belongs to."""
+        return self.taken_at_ms - self.taken_at_ms % self.interval_ms
+
+
+def commit(engine: Engine, snapshot: Snapshot) -> None:
+    """Write `snapshot` whole or not at all.
+
+    Raises TickAlreadyRecordedError when its source has a snapshot at or after this tick's slot,
+    and SQLAlchemy's errors when the store cannot be written.
+    """
+    with engine.begin() as connection:
+        _advance(connection, snapshot)
+        key = {"source": snapshot.source, "taken_at": snapshot.taken_at_ms}
+        connection.execute(insert(snapshots).values(**key, document=snapshot.document))
+        for class_key, histogram in snapshot.intervals.items():
+            connection.execute(
+                insert(interval_histograms).values(
+                    **key,
+                    class_key=class_key,
+                    count=histogram.count,
+                    errors=histogram.errors,
+                    clamped=histogram.clamped,
+                    min_us=histogram.min_us,
+                    max_us=histogram.max_us,
+                    histogram=histogram.encode(),
+                )
+            )
+
+
+def _advance(connection: Connection, snapshot: Snapshot) -> None:
+    """Move the source's newest time forward, which locks its row until the commit."""
+    moved = connection.execute(
+        update(sources)
+        .where(sources.c.source == snapshot.source)
+        .where(sources.c.newest_taken_at < snapshot.tick_at_ms)
+        .values(newest_taken_at=snapshot.taken_at_ms)
+    )
+    if moved.rowcount:
+        return
+    newest_ms = connection.scalar(
+        select(sources.c.newest_taken_at).where(sources.c.source == snapshot.source)
+    )
+    if newest_ms is not None:
+        msg = f"{snapshot.source} has a snapshot at {newest_ms} ms, tick {snapshot.tick_at_ms} ms"
+        raise TickAlreadyRecordedError(msg)
+    connection.execute(
+        insert(sources).values(source=snapshot.source, newest_taken_at=snapshot.taken_at_ms)
+    )
