@@ -8,7 +8,7 @@ from config.latency import Latency
 from config.panels import Experiments, Outcomes, Pipeline, Queue, State
 from config.platform import Node, Observed, Platform
 from config.section import Section
-from config.service import Schedule, Store, Web
+from config.service import Schedule, Store, Titles, Web
 
 
 class Config(Section):
@@ -18,6 +18,7 @@ class Config(Section):
     store: Store
     schedule: Schedule = Schedule()
     web: Web = Web()
+    titles: Titles = Titles()
     observed: Observed | None = None
     latency: Latency | None = None
     nodes: Annotated[tuple[Node, ...], Field(strict=False, max_length=1000)] = ()

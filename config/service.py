@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from config.platform import DatabaseUrl
-from config.section import Key, Section
+from config.section import Key, Section, Text
 
 
 class Store(Section):
@@ -34,6 +34,17 @@ class Schedule(Section):
     def tick_deadline_s(self) -> float:
         """Seconds that the samplers of one tick have."""
         return min(10.0, self.interval_s / 3) if self.deadline_s is None else self.deadline_s
+
+
+class Titles(Section):
+    """`[titles]`: the headings of the panels; a latency class has its own `title`."""
+
+    nodes: Text = Field("Nodes", description="heading of the nodes")
+    state: Text = Field("Platform state", description="heading of the counters")
+    queue: Text = Field("Queue", description="heading of the queue")
+    outcomes: Text = Field("Outcomes by bucket", description="heading of the outcomes")
+    experiments: Text = Field("Experiments", description="heading of the experiments")
+    pipeline: Text = Field("Media pipeline", description="heading of the pipeline")
 
 
 def _url_prefix(value: str) -> str:

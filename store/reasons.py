@@ -26,7 +26,6 @@ REASONS: Final[dict[str, str]] = {
     "bad_value": "value not usable",
     "unparsed": "log lines not understood",
     "no_samples": "nothing measured in the window",
-    "too_old": "last good value too old",
     "not_configured": "not configured",
     "internal": "opsnap's own fault",
 }

@@ -16,7 +16,7 @@ from daemon.access_log.following import LogFollower, read_backwards
 from daemon.access_log.formats import Parser, Request, parser
 from daemon.failures import SampleError
 from daemon.latency.window import Window, is_error
-from daemon.samplers.sampler import Intervals, Reading
+from daemon.sampler import Intervals, Reading
 from store.histograms import LatencyHistogram
 
 #: How far back a log is read to fill the windows at the start.
@@ -124,6 +124,8 @@ class Collector:
         if failure is None and not source.is_understood:
             detail = f"no line of {source.follower.path} was understood in its format"
             failure = SampleError("unparsed", detail)
+        # With requests in hand the log lives: it is in the middle of a rotation, and the next
+        # tick will say whether it came back.
         if failure is not None and not arrived:
             raise failure
         return arrived

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from config import Config
 from daemon.observed import ObservedDatabase
+from daemon.sampler import Sampler
 from daemon.samplers import experiments, latency, nodes, outcomes, pipeline, queue, state
-from daemon.samplers.sampler import Sampler
 
 Builder = Callable[[Config, ObservedDatabase | None], Sampler]
 

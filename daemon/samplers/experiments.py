@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, select
 from config import Config
 from config.panels import Experiments
 from daemon.observed import ObservedDatabase
-from daemon.samplers.sampler import Reading, Sampler
+from daemon.sampler import Reading, Sampler
 from daemon.samplers.tables import named_table
 from daemon.samplers.time_columns import time_before_now, time_column
 

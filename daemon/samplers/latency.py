@@ -7,7 +7,7 @@ from config import Config
 from daemon.latency.collector import Collector
 from daemon.latency.window import nothing_known
 from daemon.observed import ObservedDatabase
-from daemon.samplers.sampler import Sampler
+from daemon.sampler import Sampler
 
 #: opsnap's own pages are never user traffic, wherever the edge logs them.
 _OWN_PAGES = ("/engineering", "/api/engineering")

@@ -8,7 +8,7 @@ from config.platform import Node
 from daemon.failures import SampleError
 from daemon.http_probe import Answer, Probe
 from daemon.observed import ObservedDatabase
-from daemon.samplers.sampler import Reading, Sampler
+from daemon.sampler import Reading, Sampler
 from daemon.side_by_side import Outcome, SideBySide, Task
 
 #: With starts this far apart, 200 probes measure 0.6 ms to a server on the same machine, where
@@ -27,7 +27,9 @@ def build(config: Config, _database: ObservedDatabase | None) -> Sampler:
     def sample() -> Mapping[str, Reading]:
         tasks = {node.id: _task(node) for node in config.nodes}
         outcomes = side_by_side.run(tasks)
-        return {"nodes": Reading([_judge(node, outcomes[node.id]) for node in config.nodes])}
+        entries = [_judge(node, outcomes[node.id]) for node in config.nodes]
+        troubles = {name: o.failure for name, o in outcomes.items() if o.failure is not None}
+        return {"nodes": Reading(entries, troubles=troubles)}
 
     return Sampler("nodes", empty, sample)
 

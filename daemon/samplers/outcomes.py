@@ -8,8 +8,8 @@ from sqlalchemy import Select, case, func, select
 from config import Config
 from config.panels import Outcomes
 from daemon.observed import ObservedDatabase
+from daemon.sampler import Reading, Sampler
 from daemon.samplers.counting import number
-from daemon.samplers.sampler import Reading, Sampler
 from daemon.samplers.tables import named_table
 from daemon.samplers.time_columns import time_before_now, time_column
 

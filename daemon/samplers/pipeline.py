@@ -9,9 +9,8 @@ from config import Config
 from config.panels import Encode
 from daemon.failures import SampleError
 from daemon.observed import ObservedDatabase
+from daemon.sampler import Reading, Sampler, partial_reading
 from daemon.samplers.counting import count_each
-from daemon.samplers.sampler import Reading, Sampler
-from daemon.samplers.state import partial_reading
 from daemon.samplers.tables import named_table
 from daemon.samplers.time_columns import time_before_now, time_column, unix_seconds
 
@@ -42,12 +41,10 @@ def build(config: Config, database: ObservedDatabase | None) -> Sampler:
                 measured |= _encode_times(database, encode, times)
             except SampleError as error:
                 failures["avg_encode_s"] = error
+        if measured.get("encode_jobs") == 0:
+            failures["avg_encode_s"] = SampleError("no_samples", "no encode ended in the window")
         reading = partial_reading(measured, failures)
-        values = {**empty, **measured}
-        missing = dict(reading.missing)
-        if encode is not None and values["encode_jobs"] == 0:
-            missing["avg_encode_s"] = "no_samples"
-        return {"pipeline": Reading(values, missing)}
+        return {"pipeline": Reading({**empty, **measured}, reading.missing)}
 
     return Sampler("pipeline", {"pipeline": empty}, sample)
 

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Select, func, select
 
 from config import Config
 from config.panels import Queue
+from daemon.failures import SampleError
 from daemon.observed import ObservedDatabase
-from daemon.samplers.sampler import Reading, Sampler
+from daemon.sampler import Reading, Sampler
 from daemon.samplers.tables import named_table
 from daemon.samplers.time_columns import time_before_now, time_column, unix_seconds
 
@@ -41,11 +42,9 @@ def build(config: Config, database: ObservedDatabase | None) -> Sampler:
         age_s = values["oldest_queued_s"]
         if age_s is not None and age_s < 0:
             # A job from the future: its table or a clock is wrong, and its age is not known.
-            return {
-                "queue": Reading(
-                    {**values, "oldest_queued_s": None}, {"oldest_queued_s": "bad_value"}
-                )
-            }
+            failure = SampleError("bad_value", "the oldest queued job is from the future")
+            values["oldest_queued_s"] = None
+            return {"queue": Reading(values, {"oldest_queued_s": failure})}
         return {"queue": Reading(values)}
 
     return Sampler("queue", empty, sample)

@@ -6,9 +6,9 @@ from typing import Any
 from config import Config
 from daemon.failures import SampleError
 from daemon.observed import ObservedDatabase
+from daemon.sampler import Reading, Sampler, partial_reading
 from daemon.samplers.counting import count_each
 from daemon.samplers.health import ask_health, uptime_words
-from daemon.samplers.sampler import Reading, Sampler
 
 _FROM_HEALTH = ("uptime", "uptime_s", "version")
 
@@ -42,13 +42,3 @@ def _health_values(config: Config) -> dict[str, Any]:
     health = ask_health(config.platform)
     words = None if health.uptime_s is None else uptime_words(health.uptime_s)
     return {"uptime": words, "uptime_s": health.uptime_s, "version": health.version}
-
-
-def partial_reading(values: Mapping[str, Any], failures: Mapping[str, SampleError]) -> Reading:
-    """Return what could be read, and why the rest could not.
-
-    Raises the first failure when there is no value at all, so that the last good ones stand in.
-    """
-    if failures and all(value is None for value in values.values()):
-        raise next(iter(failures.values()))
-    return Reading(values, {name: failure.reason for name, failure in failures.items()})

@@ -1,0 +1,87 @@
+"""`opsnap check`: every source is tried once, and what an operator should know is told."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from config import Config
+from config.masking import masked
+from daemon.failures import SampleError
+from daemon.sampler import Reading
+from daemon.samplers import build_samplers
+from daemon.sections import LastGood
+from daemon.side_by_side import SideBySide, Task
+from store.engines import open_reader
+from store.revision import SchemaError, require_current_schema
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table. `is_failure` decides the exit status."""
+
+    source: str
+    status: str
+    took_ms: float | None
+    detail: str
+    is_failure: bool
+
+
+def check_sources(config: Config) -> list[Finding]:
+    """Try the store and every sampler once, side by side, and return what was found."""
+    findings = [_check_store(config)]
+    try:
+        samplers = build_samplers(config)
+    except SampleError as error:
+        return [*findings, Finding("observed", "error", None, error.detail, is_failure=True)]
+    side_by_side: SideBySide[Mapping[str, Reading]] = SideBySide("check")
+    deadline_s = config.schedule.tick_deadline_s
+    outcomes = side_by_side.run({s.name: Task(s.sample, deadline_s) for s in samplers if s.sample})
+    for sampler in samplers:
+        sections = LastGood(0).sections_of(sampler, outcomes.get(sampler.name), 0)
+        for name, section in sections.items():
+            is_fine = section.status in ("ok", "off") and not section.troubles
+            detail = section.reason or ""
+            status = section.status if is_fine or section.status != "ok" else "trouble"
+            own_failure = section.troubles.get("")
+            if own_failure is not None:
+                detail = masked(str(own_failure))
+            findings.append(Finding(name, status, section.took_ms, detail, not is_fine))
+            findings += [
+                Finding(f"  {part}", "error", None, masked(str(failure)), is_failure=True)
+                for part, failure in section.troubles.items()
+                if part
+            ]
+    return findings + _warnings(config)
+
+
+def _check_store(config: Config) -> Finding:
+    engine = open_reader(config.store.url)
+    try:
+        require_current_schema(engine)
+    except (SchemaError, SQLAlchemyError) as error:
+        first_line = masked(str(error)).splitlines()[0]
+        return Finding("store", "error", None, f"{first_line} (opsnap migrate creates it)", True)
+    finally:
+        engine.dispose()
+    return Finding("store", "ok", None, "schema is current", is_failure=False)
+
+
+def _warnings(config: Config) -> list[Finding]:
+    """Warn of a set-up in which our reader could leave files that the platform cannot write to."""
+    url = make_url(config.observed.url) if config.observed else None
+    if url is None or url.get_backend_name() != "sqlite" or not url.database:
+        return []
+    path = Path(url.database)
+    if not path.exists() or os.geteuid() in (0, path.stat().st_uid):
+        return []
+    if not os.access(path.parent, os.W_OK):
+        return []
+    detail = (
+        f"{path.parent} is writable here, but its database belongs to another user: SQLite may "
+        "leave files there that the platform cannot write; run as its user or take the right away"
+    )
+    return [Finding("observed", "warning", None, detail, is_failure=False)]

@@ -1,0 +1,129 @@
+"""One tick: all samplers side by side under one deadline, then the document of the snapshot."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from config import Config
+from daemon.depth_history import DepthHistory
+from daemon.sampler import Reading, Sampler
+from daemon.sections import CARRIED_INTERVALS, FRESH, LastGood, Section
+from daemon.side_by_side import SideBySide, Task
+from store.codec import Document, encode
+from store.histograms import LatencyHistogram
+from store.times import iso_utc, plain_utc
+from store.writing import Snapshot
+
+SCHEMA = 1
+#: After how many intervals without a newer one a snapshot is out of date.
+LIFE_INTERVALS = 3
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What a tick brought: the snapshot to commit, and the sections to report."""
+
+    snapshot: Snapshot
+    sections: Mapping[str, Section]
+
+
+class Cycle:
+    """Runs the samplers tick after tick, and remembers what carries over from one to the next."""
+
+    def __init__(self, config: Config, samplers: list[Sampler]) -> None:
+        """Prepare, without touching a source."""
+        self._config, self._samplers = config, samplers
+        self._interval_ms = config.schedule.interval_s * 1000
+        self._side_by_side: SideBySide[Mapping[str, Reading]] = SideBySide("sampler")
+        self._last_good = LastGood(CARRIED_INTERVALS * self._interval_ms)
+        self._depths = DepthHistory()
+
+    def remember(self, taken_at_ms: int, document: Document) -> None:
+        """Take over a stored snapshot of an earlier run. To be called oldest first."""
+        empty = {name: form for sampler in self._samplers for name, form in sampler.empty.items()}
+        self._last_good.remember_document(document, empty)
+        self._remember_depth(taken_at_ms, document)
+
+    def run(self, taken_at_ms: int, stop: threading.Event | None = None) -> Tick | None:
+        """Sample everything and return the tick, or None when `stop` was set meanwhile.
+
+        The tick of a snapshot that was stored is to be handed to `stored`, any other to
+        `not_stored`.
+        """
+        deadline_s = self._config.schedule.tick_deadline_s
+        active = {s.name: Task(s.sample, deadline_s) for s in self._samplers if s.sample}
+        outcomes = self._side_by_side.run(active, stop)
+        if stop is not None and stop.is_set():
+            return None
+        sections: dict[str, Section] = {}
+        intervals: dict[str, LatencyHistogram] = {}
+        for sampler in self._samplers:
+            outcome = outcomes.get(sampler.name)
+            sections |= self._last_good.sections_of(sampler, outcome, taken_at_ms)
+            intervals |= sampler.cut_intervals()
+        self._rank_depth(sections, taken_at_ms)
+        document = self._document(taken_at_ms, sections)
+        snapshot = Snapshot(
+            source=self._config.store.source,
+            taken_at_ms=taken_at_ms,
+            interval_ms=self._interval_ms,
+            document=encode(document),
+            intervals=intervals,
+        )
+        return Tick(snapshot, sections)
+
+    def stored(self, tick: Tick) -> None:
+        """Note that the tick's snapshot is part of the record."""
+        queue = tick.sections["queue"]
+        if queue.status in FRESH:
+            self._depths.add(tick.snapshot.taken_at_ms, queue.values["depth"])
+
+    def not_stored(self, tick: Tick) -> None:
+        """Keep the tick's interval histograms: their requests go into the next snapshot."""
+        for sampler in self._samplers:
+            mine = sampler.empty.keys() & tick.snapshot.intervals.keys()
+            sampler.restore_intervals({key: tick.snapshot.intervals[key] for key in mine})
+
+    def _rank_depth(self, sections: dict[str, Section], now_ms: int) -> None:
+        queue = sections["queue"]
+        if queue.status not in FRESH:
+            return
+        rank = self._depths.percentile_rank(queue.values["depth"], now_ms)
+        queue.values["depth_percentile"] = rank
+        if rank is None:
+            missing = {**queue.missing, "depth_percentile": "no_samples"}
+            sections["queue"] = replace(queue, missing=missing)
+
+    def _remember_depth(self, taken_at_ms: int, document: Document) -> None:
+        status = document.get("sections", {}).get("queue", {}).get("status")
+        depth = (document.get("queue") or {}).get("depth")
+        if status in FRESH and isinstance(depth, int):
+            self._depths.add(taken_at_ms, depth)
+
+    def _document(self, taken_at_ms: int, sections: Mapping[str, Section]) -> Document:
+        platform = self._config.platform
+        values: dict[str, Any] = {name: section.values for name, section in sections.items()}
+        return {
+            "ok": True,
+            "schema": SCHEMA,
+            "source": self._config.store.source,
+            "interval_s": self._config.schedule.interval_s,
+            "taken_at": iso_utc(taken_at_ms),
+            "expires_at": iso_utc(taken_at_ms + LIFE_INTERVALS * self._interval_ms),
+            "generated_at": plain_utc(taken_at_ms),
+            "platform": {
+                "name": platform.name,
+                "region": platform.region,
+                "description": platform.description,
+            },
+            **values,
+            "sections": {
+                name: {"title": self._title(name, section), **section.entry()}
+                for name, section in sections.items()
+            },
+        }
+
+    def _title(self, name: str, section: Section) -> str:
+        configured: str | None = getattr(self._config.titles, name, None)
+        return configured or section.values["title"] or "Request latency"
