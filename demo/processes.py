@@ -1,0 +1,66 @@
+"""The demo's processes: each with a log of its own, all stopped together."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+_STOP_PATIENCE_S = 3.0
+
+
+class ProcessDiedError(Exception):
+    """One of the demo's processes ended by itself; the text has the end of its log."""
+
+
+class Processes:
+    """Started in order, stopped in the opposite one. Their logs are in `log_directory`."""
+
+    def __init__(self, log_directory: Path) -> None:
+        self._log_directory = log_directory
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def run(self, name: str, *arguments: str) -> None:
+        """Run `python -m …` to its end. Raises ProcessDiedError unless it ends well."""
+        self.start(name, *arguments)
+        process = self._running[name]
+        if process.wait() != 0:
+            self.require_all_alive()
+        del self._running[name]
+
+    def start(self, name: str, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
+        """Start `python -m …` in the background, deaf to the terminal's Ctrl-C."""
+        with self._log_path(name).open("ab") as log:
+            self._running[name] = subprocess.Popen(  # noqa: S603 - our own modules
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environ or {})},
+                start_new_session=True,
+            )
+
+    def require_all_alive(self) -> None:
+        """Return while every process runs. Raises ProcessDiedError when one has ended."""
+        for name, process in self._running.items():
+            if process.poll() is not None:
+                text = self._log_path(name).read_text(errors="replace")[-2000:]
+                msg = f"{name} ended with status {process.returncode}:\n{text}"
+                raise ProcessDiedError(msg)
+
+    def stop(self) -> None:
+        """End every process, the last one first; one that does not end in time is killed."""
+        for process in reversed(self._running.values()):
+            process.terminate()
+        ends = time.monotonic() + _STOP_PATIENCE_S
+        for process in self._running.values():
+            try:
+                process.wait(max(0.0, ends - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._running.clear()
+
+    def _log_path(self, name: str) -> Path:
+        return self._log_directory / f"{name}.log"

@@ -1,0 +1,33 @@
+"""The application factory."""
+
+from typing import Any
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from config import Config
+from store.engines import open_reader
+from web import errors, formatting, health, security, views
+from web.asking import Record
+from web.page import RenderedPages
+
+_STATIC_MAX_AGE_S = 3600
+
+
+def create_app(config: Config) -> Flask:
+    """Return the application for `config`. Opens nothing before the first request."""
+    prefix = config.web.url_prefix
+    app = Flask(__name__, static_url_path=f"{prefix}/static")
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _STATIC_MAX_AGE_S
+    app.extensions["opsnap_record"] = Record(open_reader(config.store.url), config.store.source)
+    app.extensions["opsnap_pages"] = RenderedPages()
+    formatting.register(app)
+    errors.register(app)
+    security.register(app)
+    app.register_blueprint(views.blueprint, url_prefix=prefix or None)
+    app.register_blueprint(health.blueprint)
+    if config.web.trusted_proxies:
+        hops = config.web.trusted_proxies
+        fixed: Any = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
+        app.wsgi_app = fixed  # type: ignore[method-assign]
+    return app

@@ -1,0 +1,111 @@
+"""Numbers and times as people read them; what is not known is a dash, never a zero."""
+
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+
+from store.reasons import REASONS
+from store.times import moment, parse_iso_ms
+
+UNKNOWN = "—"
+_MS_PER_S = 1000
+_TEN, _HUNDRED = 10, 100
+
+
+def register(app: Flask) -> None:
+    """Make the functions of this module filters of `app`'s templates."""
+    for function in (
+        count,
+        milliseconds,
+        in_unit,
+        percent,
+        seconds,
+        duration,
+        clock,
+        date_and_clock,
+        reason_words,
+        label,
+    ):
+        app.add_template_filter(function)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def count(value: Any) -> str:
+    """Return a count with its thousands apart: `69,930`; fractions keep two digits."""
+    if not _is_number(value):
+        return UNKNOWN
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+
+
+def _three_digits(value: float) -> str:
+    """Return a number to about three significant digits, whole from 100 on."""
+    if abs(value) >= _HUNDRED:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= _TEN else f"{value:.2f}"
+
+
+def milliseconds(value: Any) -> str:
+    """Return a duration in milliseconds with its unit."""
+    return f"{_three_digits(value)} ms" if _is_number(value) else UNKNOWN
+
+
+def in_unit(value_ms: Any, ceiling_ms: Any) -> str:
+    """Return a duration given in ms in the unit of its ceiling: seconds from 10 s on."""
+    if _is_number(value_ms) and _is_number(ceiling_ms) and ceiling_ms >= _TEN * _MS_PER_S:
+        return f"{_three_digits(value_ms / _MS_PER_S)} s"
+    return milliseconds(value_ms)
+
+
+def percent(ratio: Any) -> str:
+    """Return a ratio as a percentage with two digits: `4.21 %`."""
+    return f"{ratio * 100:.2f} %" if _is_number(ratio) else UNKNOWN
+
+
+def seconds(value: Any) -> str:
+    """Return a number of seconds with its unit: `28.7 s`."""
+    return f"{_three_digits(value)} s" if _is_number(value) else UNKNOWN
+
+
+def duration(value_s: Any) -> str:
+    """Return seconds in the two largest units: `3 min 32 s`, `2 h 5 min`, `4 d 3 h`."""
+    if not _is_number(value_s):
+        return UNKNOWN
+    rest = round(value_s)
+    parts: list[str] = []
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        amount, rest = divmod(rest, size)
+        if amount or (unit == "s" and not parts):
+            parts.append(f"{amount} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
+
+
+def _moment(value: Any) -> datetime | None:
+    return moment(parse_iso_ms(value)) if isinstance(value, str) else None
+
+
+def clock(value: Any) -> str:
+    """Return the time of day of an ISO 8601 text: `10:13:30 UTC`."""
+    at = _moment(value)
+    return at.strftime("%H:%M:%S UTC") if at else UNKNOWN
+
+
+def date_and_clock(value: Any) -> str:
+    """Return an ISO 8601 text for people: `2026-11-20 10:13:30 UTC`."""
+    at = _moment(value)
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC") if at else UNKNOWN
+
+
+def reason_words(value: Any) -> str:
+    """Return what a reason of the closed list means to a visitor."""
+    return REASONS.get(value, "unknown reason") if isinstance(value, str) else ""
+
+
+def label(key: str) -> str:
+    """Return a counter's name from the configuration as a label: `tips confirmed`."""
+    return key.replace("_", " ")

@@ -1,0 +1,49 @@
+"""Serving the app with waitress, which reads slow clients without giving them a thread.
+
+docs/ARCHITECTURE.md has the measurement behind the choice.
+"""
+
+import logging
+import signal
+import sys
+from types import FrameType
+
+import waitress
+
+from config import Config
+from web.app import create_app
+
+log = logging.getLogger("opsnap.web")
+
+#: No request of ours has a body or long headers.
+_MOST_HEADER_BYTES = 16_384
+_MOST_BODY_BYTES = 1024
+_IDLE_CONNECTION_S = 30
+
+
+def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT; to be called in the main thread."""
+    signal.signal(signal.SIGTERM, _exit)
+    server = waitress.create_server(
+        create_app(config),
+        host=config.web.host,
+        port=config.web.port,
+        threads=config.web.threads,
+        ident=None,
+        channel_timeout=_IDLE_CONNECTION_S,
+        max_request_header_size=_MOST_HEADER_BYTES,
+        max_request_body_size=_MOST_BODY_BYTES,
+        clear_untrusted_proxy_headers=False,
+    )
+    path = f"{config.web.url_prefix}/engineering"
+    # One socket has its own attributes; several, of a name with several addresses, are a list.
+    listening = getattr(server, "effective_listen", None) or [
+        (server.effective_host, server.effective_port)
+    ]
+    for host, port in listening:
+        log.info("the page is at http://%s:%s%s", host, port, path)
+    server.run()
+
+
+def _exit(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
