@@ -38,12 +38,12 @@ MOST_BYTES = 4096
 class Answer:
     """An HTTP answer: status, round-trip time until its header was complete, first bytes.
 
-    `phases_ms` has dns, connect, tls (0 without TLS) and first_byte; they add up to `rtt_ms`.
+    `phases_ms` has dns, connect, tls (None without TLS) and first_byte; they add up to `rtt_ms`.
     """
 
     status: int
     rtt_ms: float
-    phases_ms: dict[str, float]
+    phases_ms: dict[str, float | None]
     body: bytes
 
 
@@ -98,7 +98,8 @@ class Probe:
             {"User-Agent": "opsnap", "Connection": "close", "Accept-Encoding": "identity"}
         )
         session.mount("http://", _TimedAdapter(None))
-        if self._url.startswith("https:"):
+        has_tls = self._url.lower().startswith("https:")
+        if has_tls:
             session.mount("https://", _TimedAdapter(_tls_context(*self._tls)))
         watch.began = watch.resolved = watch.connected = watch.secured = time.perf_counter()
         watch.deadline = watch.began + self._timeout_s
@@ -114,7 +115,7 @@ class Probe:
                 body = response.raw.read(MOST_BYTES)
                 if time.perf_counter() > watch.deadline:
                     raise SampleError("timeout", "the answer's end came after the deadline")
-                return Answer(response.status_code, *_phases(watch), body)
+                return Answer(response.status_code, *_phases(watch, has_tls=has_tls), body)
         except (requests.RequestException, HTTPError, HTTPException, OSError, ValueError) as error:
             raise SampleError(self._reason(error), f"{watch.stage}: {error!r}") from error
         finally:
@@ -141,14 +142,13 @@ class Probe:
         return network_reason(error) or "bad_response"
 
 
-def _phases(watch: _Stopwatch) -> tuple[float, dict[str, float]]:
+def _phases(watch: _Stopwatch, *, has_tls: bool) -> tuple[float, dict[str, float | None]]:
     marks = (watch.began, watch.resolved, watch.connected, watch.secured, watch.answered)
-    names = ("dns", "connect", "tls", "first_byte")
-    spans = {
-        name: round((end - start) * 1000, 2)
-        for name, (start, end) in zip(names, pairwise(marks), strict=True)
-    }
-    return round(sum(spans.values()), 2), spans
+    spans_ms = [round((end - start) * 1000, 2) for start, end in pairwise(marks)]
+    phases: dict[str, float | None] = dict(
+        zip(("dns", "connect", "tls", "first_byte"), spans_ms, strict=True)
+    )
+    return round(sum(spans_ms), 2), phases if has_tls else {**phases, "tls": None}
 
 
 def _shut_down(handle: socket.socket) -> None:

@@ -36,11 +36,12 @@ class Ticking:
 
     def start(self) -> None:
         """Run the first tick at once and the others on the grid."""
+        # Two jobs on one thread: a first tick that takes long makes the next one late, not lost.
+        self._scheduler.add_job(self._run, id="first", misfire_grace_time=None)
         self._scheduler.add_job(
             self._run,
             self._grid(),
             id=_JOB,
-            next_run_time=datetime.now(UTC),
             coalesce=True,
             max_instances=1,
             misfire_grace_time=None,

@@ -12,7 +12,7 @@ import threading
 import time
 
 _VISITORS = 3
-_PAUSE_S = 0.25
+_PAUSE_S = 0.5
 
 
 def main(port: int) -> None:

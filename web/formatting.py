@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Flask
+from markupsafe import Markup, escape
 
 from store.reasons import REASONS
 from store.times import moment, parse_iso_ms
@@ -26,6 +27,8 @@ def register(app: Flask) -> None:
         date_and_clock,
         reason_words,
         label,
+        breakable,
+        age_words,
     ):
         app.add_template_filter(function)
 
@@ -107,5 +110,17 @@ def reason_words(value: Any) -> str:
 
 
 def label(key: str) -> str:
-    """Return a counter's name from the configuration as a label: `tips confirmed`."""
-    return key.replace("_", " ")
+    """Return a counter's name from the configuration as a label: `Tips confirmed`."""
+    words = key.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def breakable(name: str) -> Markup:
+    """Return a name that may be broken after its prefix, and nowhere else: `thumb-ab:…`."""
+    prefix, colon, rest = name.rpartition(":")
+    return escape(prefix + colon) + Markup("<wbr>") + escape(rest)
+
+
+def age_words(value: Any, now_ms: int) -> str:
+    """Return how long before `now_ms` (Unix ms) an ISO 8601 text was: `12 s`."""
+    return duration(max(0, now_ms - parse_iso_ms(value)) // 1000) if value else UNKNOWN

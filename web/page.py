@@ -41,7 +41,6 @@ def _is_expired(asked: Asked) -> bool:
 
 def _render(asked: Asked) -> bytes:
     document = asked.snapshot.document
-    age_s = max(0, asked.now_ms - asked.snapshot.taken_at_ms) // 1000
     return render_template(
         "engineering.html",
         document=document,
@@ -49,7 +48,7 @@ def _render(asked: Asked) -> bytes:
         overall=overall(document, is_expired=_is_expired(asked)),
         is_past=asked.is_past,
         is_expired=_is_expired(asked),
-        age_s=age_s,
+        now_ms=asked.now_ms,
         sent_at=iso_utc(asked.now_ms),
         taken_at_ms=asked.snapshot.taken_at_ms,
         latency_keys=[key for key in document if key.startswith("latency")],

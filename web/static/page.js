@@ -54,8 +54,11 @@ function say(text) {
 }
 
 function showAge() {
-  const age = document.getElementById("age");
-  if (age) age.textContent = `${words((serverNowMs() - takenAtMs()) / 1000)} old`;
+  for (const age of document.querySelectorAll("[data-since]")) {
+    age.textContent = words((serverNowMs() - Date.parse(age.dataset.since)) / 1000);
+  }
+  const whenSent = document.getElementById("when-sent");
+  if (whenSent) whenSent.hidden = true;
   const isExpired = serverNowMs() > Date.parse(now().expiresAt);
   const from = utc(takenAtMs());
   if (lostSinceMs !== null) {
