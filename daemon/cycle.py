@@ -42,11 +42,17 @@ class Cycle:
         self._last_good = LastGood(CARRIED_INTERVALS * self._interval_ms)
         self._depths = DepthHistory()
 
-    def remember(self, taken_at_ms: int, document: Document) -> None:
-        """Take over a stored snapshot of an earlier run. To be called oldest first."""
+    def remember_last_good(self, document: Document) -> None:
+        """Take over the values of the newest snapshot of an earlier run."""
         empty = {name: form for sampler in self._samplers for name, form in sampler.empty.items()}
         self._last_good.remember_document(document, empty)
-        self._remember_depth(taken_at_ms, document)
+
+    def remember_depth(self, taken_at_ms: int, document: Document) -> None:
+        """Take over the queue's depth of a stored snapshot. To be called oldest first."""
+        status = document.get("sections", {}).get("queue", {}).get("status")
+        depth = (document.get("queue") or {}).get("depth")
+        if status in FRESH and isinstance(depth, int):
+            self._depths.add(taken_at_ms, depth)
 
     def run(self, taken_at_ms: int, stop: threading.Event | None = None) -> Tick | None:
         """Sample everything and return the tick, or None when `stop` was set meanwhile.
@@ -97,12 +103,6 @@ class Cycle:
         if rank is None:
             missing = {**queue.missing, "depth_percentile": "no_samples"}
             sections["queue"] = replace(queue, missing=missing)
-
-    def _remember_depth(self, taken_at_ms: int, document: Document) -> None:
-        status = document.get("sections", {}).get("queue", {}).get("status")
-        depth = (document.get("queue") or {}).get("depth")
-        if status in FRESH and isinstance(depth, int):
-            self._depths.add(taken_at_ms, depth)
 
     def _document(self, taken_at_ms: int, sections: Mapping[str, Section]) -> Document:
         platform = self._config.platform

@@ -50,6 +50,8 @@ class Recorder:
             return None
 
     def _tick(self, stop: threading.Event | None) -> Tick | None:
+        if stop is not None and stop.is_set():
+            return None
         began = time.perf_counter()
         taken_at_ms = _taken_at_ms(self._interval_ms)
         if self._is_recorded(taken_at_ms):
@@ -92,9 +94,13 @@ class Recorder:
 
     def _remember_record(self) -> None:
         since_ms = time.time_ns() // 1_000_000 - WINDOW_MS
+        document = None
         with self._engine.connect() as connection:
             for stored in documents_since(connection, self._config.store.source, since_ms):
-                self._cycle.remember(stored.taken_at_ms, decode(stored.document))
+                document = decode(stored.document)
+                self._cycle.remember_depth(stored.taken_at_ms, document)
+        if document is not None:
+            self._cycle.remember_last_good(document)
 
 
 def sample_once(config: Config, *, is_stored: bool) -> str | None:

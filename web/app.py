@@ -7,7 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from store.engines import open_reader
-from web import errors, formatting, health, security, views
+from web import assets, errors, formatting, health, security, views
 from web.asking import Record
 from web.page import RenderedPages
 
@@ -21,6 +21,7 @@ def create_app(config: Config) -> Flask:
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _STATIC_MAX_AGE_S
     app.extensions["opsnap_record"] = Record(open_reader(config.store.url), config.store.source)
     app.extensions["opsnap_pages"] = RenderedPages()
+    assets.register(app)
     formatting.register(app)
     errors.register(app)
     security.register(app)

@@ -29,10 +29,10 @@ class RenderedPages:
             return self._page
 
 
-def page_identity(asked: Asked) -> str:
-    """Return what an ETag of the page is made of: the snapshot, and what is said about it."""
+def page_identity(asked: Asked, build: str) -> str:
+    """Return what an ETag of the page is made of: snapshot, what is said about it, `build`."""
     state = "past" if asked.is_past else "old" if _is_expired(asked) else "new"
-    return f"{asked.snapshot.identity}-page-{state}"
+    return f"{asked.snapshot.identity}-{state}-{build}"
 
 
 def _is_expired(asked: Asked) -> bool:

@@ -24,10 +24,10 @@ def engineering() -> Response:
     """Return the page of the newest snapshot, or of the one at `?at=`."""
     asked = the_record().asked_for(request)
     pages: RenderedPages = current_app.extensions["opsnap_pages"]
+    identity = page_identity(asked, current_app.extensions["opsnap_build"])
     # The page tells its own age, so a cache has to ask before it shows it again.
-    cache_control = caching.IMMUTABLE if asked.cache_control == caching.IMMUTABLE else "no-cache"
     page = pages.render(asked, request.script_root)
-    return caching.conditional(page, _HTML, page_identity(asked), cache_control)
+    return caching.conditional(page, _HTML, identity, caching.REVALIDATE)
 
 
 @blueprint.get("/api/engineering")
