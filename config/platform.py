@@ -1,5 +1,6 @@
 """The watched platform as a whole: its name, its HTTP edge, its nodes, its database."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -35,6 +36,13 @@ def _database_url(url: str) -> str:
         msg = "expected a database file: sqlite:////absolute/path.db"
         raise ValueError(msg)
     return url
+
+
+def _file(path: str) -> str:
+    if not Path(path).is_file():
+        msg = "expected a file that is there"
+        raise ValueError(msg)
+    return path
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -85,7 +93,7 @@ class Node(Section):
     warn_ms: float = Field(800, gt=0, description="round-trip time from which a node is `warn`")
     err_ms: float = Field(2500, gt=0, description="round-trip time from which a node is `err`")
     verify_tls: bool = Field(True, description="check the certificate against its authorities")
-    ca_file: str | None = Field(
+    ca_file: Annotated[str, AfterValidator(_file)] | None = Field(
         None, description="PEM file of authorities (or the one certificate) to trust instead"
     )
 
