@@ -118,7 +118,11 @@ def web(config_path: Path) -> None:
     config = _load(config_path)
     from web.server import serve
 
-    serve(config)
+    try:
+        serve(config)
+    except OSError as error:
+        where = f"{config.web.host}:{config.web.port}"
+        raise click.ClickException(f"cannot listen on {where}: {error.strerror}") from None
 
 
 @cli.command()

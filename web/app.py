@@ -7,9 +7,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from store.engines import open_reader
-from web import assets, errors, formatting, health, security, views
+from web import assets, errors, formatting, health, views
 from web.asking import Record
 from web.page import RenderedPages
+from web.security import with_security_headers
 
 _STATIC_MAX_AGE_S = 3600
 
@@ -24,11 +25,11 @@ def create_app(config: Config) -> Flask:
     assets.register(app)
     formatting.register(app)
     errors.register(app)
-    security.register(app)
     app.register_blueprint(views.blueprint, url_prefix=prefix or None)
     app.register_blueprint(health.blueprint)
+    wsgi_app: Any = with_security_headers(app.wsgi_app)
     if config.web.trusted_proxies:
         hops = config.web.trusted_proxies
-        fixed: Any = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
-        app.wsgi_app = fixed  # type: ignore[method-assign]
+        wsgi_app = ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
+    app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app

@@ -23,7 +23,7 @@ def conditional(body: bytes, content_type: str, identity: str, cache_control: st
     """
     tag = f'W/"{identity}"'
     known = request.environ.get("HTTP_IF_NONE_MATCH")
-    headers = {"ETag": tag, "Cache-Control": cache_control, "Vary": "Accept-Encoding"}
+    headers = {"ETag": tag, "Cache-Control": cache_control}
     if known is not None and (known == tag or request.if_none_match.contains_weak(identity)):
-        return Response(status=304, headers=headers)
+        return Response(status="304 NOT MODIFIED", headers=headers)
     return Response(body, content_type=content_type, headers=headers)

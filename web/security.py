@@ -1,17 +1,17 @@
-"""Headers that every answer carries: what the page may load, and that nobody may frame it."""
+"""Headers that every answer carries: what the page may load, and that nobody may frame it.
 
-from typing import Final
+Added below Flask, as WSGI middleware, so that no answer of whatever kind can be without them.
+"""
 
-from flask import Flask, Response
+from collections.abc import Callable, Iterable
+from typing import Any, Final
 
+_POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
 HEADERS: Final = (
-    (
-        "Content-Security-Policy",
-        (
-            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
-            "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-        ),
-    ),
+    ("Content-Security-Policy", _POLICY),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
@@ -19,12 +19,16 @@ HEADERS: Final = (
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
 )
 
-
-def register(app: Flask) -> None:
-    """Put the headers on every answer of `app`."""
-    app.after_request(_add_headers)
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-def _add_headers(response: Response) -> Response:
-    response.headers.extend(HEADERS)
-    return response
+def with_security_headers(app: WsgiApp) -> WsgiApp:
+    """Return `app` with the headers on every answer."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
+            return start_response(status, [*headers, *HEADERS], exc_info)
+
+        return app(environ, start)
+
+    return answer
