@@ -114,6 +114,8 @@ def _connect_sqlite(url: URL, timeout_s: float) -> sqlite3.Connection:
     )
     ends = time.monotonic() + timeout_s
     connection.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_BETWEEN_LOOKS)
+    # A text that is not UTF-8 is shown with replacement characters; by default it is an error.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     connection.execute("PRAGMA query_only=ON")
     return connection
 

@@ -40,14 +40,13 @@ class SourceLog:
 def report_tick(taken_at_ms: int, sections: Mapping[str, Section], took_ms: float) -> None:
     """Log one line about a committed tick: how many sections are fine, and what each took."""
     shown = {name: section for name, section in sections.items() if section.status != "off"}
-    failed = [name for name, section in shown.items() if section.status in ("stale", "error")]
-    times = ", ".join(f"{name} {section.took_ms or 0:.0f}" for name, section in shown.items())
+    others = [f"{name} {s.status}" for name, s in shown.items() if s.status != "ok"]
     log.info(
-        "tick %s: %d ok, %d failed%s, committed after %.0f ms (%s)",
+        "tick %s: %d ok, %d not%s, committed after %.0f ms (%s)",
         plain_utc(taken_at_ms),
-        len(shown) - len(failed),
-        len(failed),
-        f" ({', '.join(failed)})" if failed else "",
+        len(shown) - len(others),
+        len(others),
+        f" ({', '.join(others)})" if others else "",
         took_ms,
-        times,
+        ", ".join(f"{name} {section.took_ms or 0:.0f}" for name, section in shown.items()),
     )

@@ -40,6 +40,8 @@ def run(config: Config) -> int:
         config.store.source,
         config.schedule.interval_s,
     )
+    if config.latency is not None and config.latency.recorder_dir is not None:
+        log.warning("latency.recorder_dir is not read by this version: access logs alone count")
     ticking.start()
     while (received := signal.sigtimedwait(_STOP_SIGNALS, 1.0)) is None:
         ticking.watch_clock()

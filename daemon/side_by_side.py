@@ -80,9 +80,14 @@ class SideBySide(Generic[T]):
                 name=f"{self._name}:{name}",
                 daemon=True,
             )
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system gives no more threads
+                failure = SampleError("internal", str(error))
+                outcomes[name] = Outcome(began_at_ms, 0.0, failure=failure)
+                continue
             self._threads[name] = thread
             waiting[name] = time.monotonic() + task.deadline_s
-            thread.start()
             time.sleep(self._spacing_s)
         while waiting:
             now = time.monotonic()

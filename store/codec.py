@@ -7,8 +7,13 @@ Document = dict[str, Any]
 
 
 def encode(document: Document) -> str:
-    """Return `document` as JSON text. Raises ValueError for NaN and infinities: not numbers."""
-    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Return `document` as JSON text. Raises ValueError for NaN and infinities: not numbers.
+
+    Half a surrogate pair, which a source can smuggle in by an escape and which UTF-8 cannot hold,
+    becomes a question mark.
+    """
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode()
 
 
 def decode(text: str) -> Document:

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 _BUSY_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 5
+_WRITE_TIMEOUT_S = 15
 
 
 def open_writer(url: str) -> Engine:
@@ -24,7 +25,14 @@ def open_writer(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, pool_size=1, max_overflow=0, pool_pre_ping=True)
+        options = f"-c statement_timeout={_WRITE_TIMEOUT_S}s -c lock_timeout={_READ_TIMEOUT_S}s"
+        return create_engine(
+            parsed,
+            pool_size=1,
+            max_overflow=0,
+            pool_pre_ping=True,
+            connect_args={"options": options, "connect_timeout": _READ_TIMEOUT_S},
+        )
     engine = create_engine(
         parsed,
         poolclass=QueuePool,

@@ -66,12 +66,13 @@ class Record:
         try:
             with self._engine.connect() as connection:
                 stored = snapshot_at(connection, self._source, at_ms)
-        except SQLAlchemyError as error:
+            snapshot = None if stored is None else ServedSnapshot.of(self._source, stored)
+        except (SQLAlchemyError, ValueError) as error:
             log.warning("store: a past snapshot could not be read: %s", masked(str(error)))
             raise RequestError(503, "store_unavailable") from None
-        if stored is None:
+        if snapshot is None:
             raise RequestError(404, "no_snapshot", "at: no snapshot was taken by then")
-        return ServedSnapshot.of(self._source, stored)
+        return snapshot
 
 
 def the_record() -> Record:

@@ -19,6 +19,7 @@ log = logging.getLogger("opsnap.web")
 _MOST_HEADER_BYTES = 16_384
 _MOST_BODY_BYTES = 1024
 _IDLE_CONNECTION_S = 30
+_MOST_CONNECTIONS = 500
 
 
 def serve(config: Config) -> None:
@@ -31,6 +32,8 @@ def serve(config: Config) -> None:
         threads=config.web.threads,
         ident=None,
         channel_timeout=_IDLE_CONNECTION_S,
+        connection_limit=_MOST_CONNECTIONS,
+        asyncore_use_poll=True,
         max_request_header_size=_MOST_HEADER_BYTES,
         max_request_body_size=_MOST_BODY_BYTES,
         clear_untrusted_proxy_headers=False,

@@ -21,6 +21,8 @@ from store.histograms import LatencyHistogram
 
 #: How far back a log is read to fill the windows at the start.
 _MOST_FILL_BYTES = 32 << 20
+#: How many requests are counted while the lock is held: about 20 ms.
+_COUNTED_AT_ONCE = 10_000
 
 
 @dataclass
@@ -42,7 +44,11 @@ class _Source:
 
 
 class Collector:
-    """Follows access logs. `own_paths` belong to no class. Safe to call from several threads."""
+    """Follows access logs. `own_paths` belong to no class.
+
+    `sample` is called by one thread at a time. The other methods may be called by another one
+    meanwhile, and never wait for a file: the lock is held only while requests are counted.
+    """
 
     def __init__(
         self,
@@ -62,19 +68,18 @@ class Collector:
 
         Raises SampleError when a log cannot be read or understood, after all have been read.
         """
-        with self._lock:
-            if not self._is_started:
-                self._fill_windows()
-                self._is_started = True
-            self._read_new()
-            cuts_ms = [source.follower.truncated_at_ms for source in self._sources]
-            truncated_at_ms = max((ms for ms in cuts_ms if ms is not None), default=None)
-            return {
-                window.rules.key: Reading(
-                    window.describe(truncated_at_ms), reason=None if len(window) else "no_samples"
-                )
-                for window in self._windows
-            }
+        if not self._is_started:
+            self._fill_windows()
+            self._is_started = True
+        self._read_new()
+        cuts_ms = [source.follower.truncated_at_ms for source in self._sources]
+        truncated_at_ms = max((ms for ms in cuts_ms if ms is not None), default=None)
+        return {
+            window.rules.key: Reading(
+                window.describe(truncated_at_ms), reason=None if len(window) else "no_samples"
+            )
+            for window in self._windows
+        }
 
     def cut_intervals(self) -> Intervals:
         """Return the distributions since the last cut, and begin new ones."""
@@ -101,13 +106,18 @@ class Collector:
                 failures.append(error)
         if len(self._sources) > 1:
             arrived.sort(key=attrgetter("ended_at_ms"))
-        for request in arrived:
-            for window in self._classes_of(request.path):
-                window.add(request)
-                interval = self._intervals[window.rules.key]
-                interval.record(request.duration_us, is_error=is_error(request))
+        for start in range(0, len(arrived), _COUNTED_AT_ONCE):
+            self._count(arrived[start : start + _COUNTED_AT_ONCE])
         if failures:
             raise failures[0]
+
+    def _count(self, requests: list[Request]) -> None:
+        with self._lock:
+            for request in requests:
+                for window in self._classes_of(request.path):
+                    window.add(request)
+                    interval = self._intervals[window.rules.key]
+                    interval.record(request.duration_us, is_error=is_error(request))
 
     def _new_requests(self, source: _Source) -> list[Request]:
         broken_before, lines_read = source.follower.broken_lines, 0

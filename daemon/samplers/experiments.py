@@ -57,6 +57,7 @@ def _by_test(experiments: Experiments, times: str) -> Select[Any]:
         )
         .where(events.c[experiments.created_column] >= since)
         .where(events.c[experiments.event_column] == experiments.impression_event)
+        .where(test.is_not(None))
         .group_by(test)
         .order_by(impressions.desc(), test)
         .limit(experiments.limit)
