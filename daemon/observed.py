@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL, make_url
@@ -18,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from daemon.failures import SampleError, causes, network_reason
+from store.engines import connect_sqlite_read_only
 
 _LOCK_PATIENCE_S = 1.0
 #: How many SQLite virtual-machine steps pass between looks at the clock: about a millisecond.
@@ -105,18 +105,11 @@ def _engine(url: URL, timeout_s: float) -> Engine:
 
 
 def _connect_sqlite(url: URL, timeout_s: float) -> sqlite3.Connection:
-    path = Path(url.database or "").absolute()
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=ro",
-        uri=True,
-        timeout=min(_LOCK_PATIENCE_S, timeout_s),
-        check_same_thread=False,
-    )
+    connection = connect_sqlite_read_only(url, min(_LOCK_PATIENCE_S, timeout_s))
     ends = time.monotonic() + timeout_s
     connection.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_BETWEEN_LOOKS)
     # A text that is not UTF-8 is shown with replacement characters; by default it is an error.
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    connection.execute("PRAGMA query_only=ON")
     return connection
 
 

@@ -62,11 +62,18 @@ def open_reader(url: str) -> Engine:
             connect_args={"options": options, "connect_timeout": _READ_TIMEOUT_S},
         )
     return create_engine(
-        parsed, poolclass=NullPool, creator=lambda: _connect_read_only(parsed, _READ_TIMEOUT_S)
+        parsed,
+        poolclass=NullPool,
+        creator=lambda: connect_sqlite_read_only(parsed, _READ_TIMEOUT_S),
     )
 
 
-def _connect_read_only(url: URL, timeout_s: float) -> sqlite3.Connection:
+def connect_sqlite_read_only(url: URL, timeout_s: float) -> sqlite3.Connection:
+    """Open the SQLite file of `url` so that it cannot be written, whatever is asked.
+
+    `timeout_s` is how long a locked database is waited for. Raises sqlite3.OperationalError when
+    the file is not there or not readable.
+    """
     path = Path(url.database or "").absolute()
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=ro", uri=True, timeout=timeout_s, check_same_thread=False
