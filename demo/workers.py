@@ -13,7 +13,7 @@ from demo.tables import connect
 
 _PAUSE_S = 1.0
 #: Chances of each step in a second.
-_ARRIVAL, _CLAIM, _START, _END, _FAILURE = 0.3, 0.35, 0.5, 0.3, 0.06
+_ARRIVAL, _CLAIM, _START, _END, _FAILURE = 0.3, 0.29, 0.5, 0.3, 0.06
 
 
 def step(connection: sqlite3.Connection, dice: random.Random) -> None:
