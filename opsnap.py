@@ -149,9 +149,9 @@ def _load(path: Path) -> Config:
 
 
 def _fail_with_store(error: Exception) -> None:
-    from config.masking import masked
+    from config.masking import one_line
 
-    raise click.ClickException(f"the store cannot be used: {masked(str(error))}") from None
+    raise click.ClickException(f"the store cannot be used: {one_line(str(error))}") from None
 
 
 def _set_up_logging(level: int) -> None:
@@ -159,6 +159,8 @@ def _set_up_logging(level: int) -> None:
     time = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
     logging.basicConfig(level=level, format=time + "%(levelname)s %(name)s: %(message)s")
     logging.Formatter.default_msec_format = None
+    # It tells of every plugin that it sets up.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 
 
 if __name__ == "__main__":

@@ -93,5 +93,11 @@ class Latency(Section):
         description="reserved for the recorder's rings, which this version does not read: it "
         "logs a warning at start and counts the access logs alone",
     )
-    access_logs: Annotated[tuple[AccessLog, ...], Field(strict=False)] = ()
-    classes: Annotated[tuple[LatencyClass, ...], Field(strict=False, min_length=1)]
+    access_logs: Annotated[
+        tuple[AccessLog, ...],
+        Field(strict=False, description="the log files that requests are read from"),
+    ] = ()
+    classes: Annotated[
+        tuple[LatencyClass, ...],
+        Field(strict=False, min_length=1, description="how requests are grouped into panels"),
+    ]

@@ -12,3 +12,8 @@ def masked(text: str) -> str:
     text = _PASSWORD.sub(r"\g<head>:***@", text)
     text = _USER_TOKEN.sub(r"\g<head>***@", text)
     return _QUERY.sub(r"\g<head>***", text)
+
+
+def one_line(text: str) -> str:
+    """Return `text` masked and on one line, as a log or a table wants it."""
+    return " ".join(masked(text).split())

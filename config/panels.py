@@ -76,4 +76,6 @@ class Pipeline(Section):
 
     canonical_format: str = Field("", max_length=200, description="the format, as the page says it")
     counts: Counts = Field(default_factory=dict, description="name = SQL that returns one number")
-    encode: Encode | None = None
+    encode: Encode | None = Field(
+        None, description="where the average encode time comes from; without it there is none"
+    )

@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import Config
-from config.masking import masked
+from config.masking import one_line
 from daemon.failures import SampleError
 from daemon.sampler import Reading
 from daemon.samplers import build_samplers
@@ -48,10 +48,10 @@ def check_sources(config: Config) -> list[Finding]:
             status = section.status if is_fine or section.status != "ok" else "trouble"
             own_failure = section.troubles.get("")
             if own_failure is not None:
-                detail = masked(str(own_failure))
+                detail = one_line(str(own_failure))
             findings.append(Finding(name, status, section.took_ms, detail, not is_fine))
             findings += [
-                Finding(f"  {part}", "error", None, masked(str(failure)), is_failure=True)
+                Finding(f"  {part}", "error", None, one_line(str(failure)), is_failure=True)
                 for part, failure in section.troubles.items()
                 if part
             ]
@@ -63,7 +63,7 @@ def _check_store(config: Config) -> Finding:
     try:
         require_current_schema(engine)
     except (SchemaError, SQLAlchemyError) as error:
-        first_line = masked(str(error)).splitlines()[0]
+        first_line = one_line(str(error))
         return Finding("store", "error", None, f"{first_line} (opsnap migrate creates it)", True)
     finally:
         engine.dispose()
@@ -76,7 +76,11 @@ def _warnings(config: Config) -> list[Finding]:
     if url is None or url.get_backend_name() != "sqlite" or not url.database:
         return []
     path = Path(url.database)
-    if not path.exists() or os.geteuid() in (0, path.stat().st_uid):
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return []  # the section's own line says what is wrong with the file
+    if os.geteuid() in (0, owner):
         return []
     if not os.access(path.parent, os.W_OK):
         return []

@@ -58,6 +58,8 @@ def network_reason(error: BaseException) -> str | None:
             return "tls"
         if isinstance(one, TimeoutError):
             return "timeout"
+        if isinstance(one, ConnectionResetError):  # http.client's own has no number
+            return "reset"
         if isinstance(one, OSError) and one.errno in _ERRNO_REASONS:
             return _ERRNO_REASONS[one.errno]
     return None

@@ -69,8 +69,8 @@ class ObservedDatabase:
         """Yield a read-only connection; its errors, the caller's too, leave as SampleError."""
         database = self._url.database
         is_sqlite = self._url.get_backend_name() == "sqlite"
-        if is_sqlite and database and not Path(database).exists():
-            raise SampleError("no_file", f"no database file at {database}")
+        if is_sqlite and database:
+            _require_file(Path(database))
         with as_sample_errors(), self._engine.connect() as connection:
             yield connection
 
@@ -82,6 +82,14 @@ def as_sample_errors() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise SampleError(_reason(error), str(error)) from error
+
+
+def _require_file(path: Path) -> None:
+    """Raise SampleError unless there is a file; SQLite's own error does not say what is wrong."""
+    try:
+        path.stat()
+    except OSError as error:
+        raise SampleError(network_reason(error) or "unreadable", str(error)) from error
 
 
 def _engine(url: URL, timeout_s: float) -> Engine:

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import Config
-from config.masking import masked
+from config.masking import one_line
 from daemon.cycle import Cycle, Tick
 from daemon.depth_history import WINDOW_MS
 from daemon.reporting import SourceLog, report_tick
@@ -89,7 +89,7 @@ class Recorder:
 
     def _tell_store_broken(self, error: SQLAlchemyError) -> None:
         if not self._store_is_broken:
-            log.error("store: broken, ticks are lost until it mends: %s", masked(str(error)))
+            log.error("store: broken, ticks are lost until it mends: %s", one_line(str(error)))
         self._store_is_broken = True
 
     def _remember_record(self) -> None:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping
 
-from config.masking import masked
+from config.masking import one_line
 from daemon.failures import SampleError
 from daemon.sections import Section
 from store.times import plain_utc
@@ -34,7 +34,7 @@ class SourceLog:
         reason, ticks = self._broken.get(source, ("", 0))
         self._broken[source] = (failure.reason, ticks + 1)
         if failure.reason != reason:
-            log.warning("%s: broken: %s: %s", source, failure.reason, masked(failure.detail))
+            log.warning("%s: broken: %s: %s", source, failure.reason, one_line(failure.detail))
 
 
 def report_tick(taken_at_ms: int, sections: Mapping[str, Section], took_ms: float) -> None:

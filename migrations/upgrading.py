@@ -16,7 +16,7 @@ def upgrade(url: str) -> None:
     """
     alembic_config = AlembicConfig()
     alembic_config.set_main_option("script_location", str(Path(__file__).parent))
-    engine = open_writer(url)
+    engine = open_writer(url, statement_timeout_s=0)
     try:
         with engine.begin() as connection:
             alembic_config.attributes["connection"] = connection

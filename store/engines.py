@@ -17,15 +17,16 @@ _READ_TIMEOUT_S = 5
 _WRITE_TIMEOUT_S = 15
 
 
-def open_writer(url: str) -> Engine:
+def open_writer(url: str, statement_timeout_s: int = _WRITE_TIMEOUT_S) -> Engine:
     """Return an engine that writes to the store at `url`, over one connection.
 
+    On PostgreSQL a statement has `statement_timeout_s` seconds; 0 is no limit.
     On SQLite: WAL, `synchronous=FULL`, transactions that take the write lock as they begin, and
     a file that can give space back. Nothing is opened before the first use.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        options = f"-c statement_timeout={_WRITE_TIMEOUT_S}s -c lock_timeout={_READ_TIMEOUT_S}s"
+        options = f"-c statement_timeout={statement_timeout_s}s -c lock_timeout={_READ_TIMEOUT_S}s"
         return create_engine(
             parsed,
             pool_size=1,

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
@@ -13,6 +14,7 @@ from web.page import RenderedPages
 from web.security import with_security_headers
 
 _STATIC_MAX_AGE_S = 3600
+_METHODS = ("GET", "HEAD")
 
 
 def create_app(config: Config) -> Flask:
@@ -25,6 +27,7 @@ def create_app(config: Config) -> Flask:
     assets.register(app)
     formatting.register(app)
     errors.register(app)
+    app.before_request(_refuse_other_methods)
     app.register_blueprint(views.blueprint, url_prefix=prefix or None)
     app.register_blueprint(health.blueprint)
     wsgi_app: Any = with_security_headers(app.wsgi_app)
@@ -33,3 +36,9 @@ def create_app(config: Config) -> Flask:
         wsgi_app = ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app
+
+
+def _refuse_other_methods() -> None:
+    """Flask answers OPTIONS by itself; there is nothing here but to read."""
+    if request.method not in _METHODS:
+        raise MethodNotAllowed(_METHODS)

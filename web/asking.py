@@ -8,7 +8,7 @@ from flask import Request, current_app
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.masking import masked
+from config.masking import one_line
 from store.reading import snapshot_at
 from web import caching
 from web.errors import RequestError
@@ -68,7 +68,7 @@ class Record:
                 stored = snapshot_at(connection, self._source, at_ms)
             snapshot = None if stored is None else ServedSnapshot.of(self._source, stored)
         except (SQLAlchemyError, ValueError) as error:
-            log.warning("store: a past snapshot could not be read: %s", masked(str(error)))
+            log.warning("store: a past snapshot could not be read: %s", one_line(str(error)))
             raise RequestError(503, "store_unavailable") from None
         if snapshot is None:
             raise RequestError(404, "no_snapshot", "at: no snapshot was taken by then")

@@ -10,7 +10,7 @@ from functools import cached_property
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from config.masking import masked
+from config.masking import one_line
 from store.codec import Document, decode
 from store.reading import StoredSnapshot, newest_taken_at_ms, snapshot_at
 from store.times import parse_iso_ms
@@ -97,7 +97,7 @@ class NewestSnapshot:
                         self._current = ServedSnapshot.of(self._source, stored)
         except (SQLAlchemyError, ValueError, KeyError) as error:
             if not self._is_broken:
-                log.warning("store: broken: %s", masked(str(error)))
+                log.warning("store: broken: %s", one_line(str(error)))
             self._is_broken = True
             self._look_at = self._clock() + _LOOK_EVERY_WHEN_BROKEN_S
             return

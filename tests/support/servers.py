@@ -6,8 +6,8 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Self
 
 #: Handles one accepted connection; `stop` is set when the server is closed.
@@ -113,6 +113,10 @@ def closes_without_answer(connection: socket.socket, _stop: threading.Event) -> 
     _read_request(connection)
 
 
+def hangs_up_at_once(connection: socket.socket, _stop: threading.Event) -> None:
+    """Closes before the client has said anything."""
+
+
 def sends_garbage(connection: socket.socket, _stop: threading.Event) -> None:
     _read_request(connection)
     connection.sendall(bytes(range(256)) * 8)
@@ -137,3 +141,66 @@ def refused_url() -> str:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     return f"http://127.0.0.1:{port}/health"
+
+
+class CountedFlood:
+    """A behaviour that answers with `size` bytes and notes in `sent` how many it got rid of."""
+
+    def __init__(self, size: int = 100_000_000) -> None:
+        self.size, self.sent = size, 0
+
+    def __call__(self, connection: socket.socket, stop: threading.Event) -> None:
+        _read_request(connection)
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {self.size}\r\n\r\n"
+        connection.sendall(head.encode())
+        block = b"x" * 100_000
+        while self.sent < self.size and not stop.is_set():
+            self.sent += connection.send(block)
+
+
+def sends_an_endless_header(connection: socket.socket, stop: threading.Event) -> None:
+    _read_request(connection)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    while not stop.is_set():
+        connection.sendall(b"a" * 100_000)
+
+
+def continues_for_ever(connection: socket.socket, stop: threading.Event) -> None:
+    """Sends one interim answer after the other, and never the final one."""
+    _read_request(connection)
+    while not stop.wait(0.01):
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+def cuts_the_body_short(connection: socket.socket, _stop: threading.Event) -> None:
+    _read_request(connection)
+    connection.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"ok": tr')
+
+
+def refuses_in_plain_text(connection: socket.socket, _stop: threading.Event) -> None:
+    """Answers whatever comes first, a TLS greeting too, in plain HTTP."""
+    connection.recv(65_536)
+    connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+
+def drips_a_tls_handshake(connection: socket.socket, stop: threading.Event) -> None:
+    """Announces a TLS handshake record of 16 KB and sends a byte of it every 0.1 s."""
+    connection.sendall(b"\x16\x03\x03\x40\x00")
+    while not stop.wait(0.1):
+        connection.sendall(b"\x02")
+
+
+@contextmanager
+def full_backlog() -> Iterator[str]:
+    """Yield the URL of a listener whose queue is full: the kernel drops every new SYN."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=1))
+        address = listener.getsockname()
+        while True:
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0.1)
+            try:
+                waiting.connect(address)
+            except TimeoutError:
+                break
+        yield f"http://127.0.0.1:{address[1]}/health"
