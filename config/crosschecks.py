@@ -1,88 +1,150 @@
-"""What no section can see alone: duplicates, a missing database, timeouts beyond the deadline."""
+"""What no key can see alone: duplicates, a missing database, timeouts beyond the deadline.
+
+The file's tree is looked at, not its valid sections, so that a mistake in one place hides none in
+another. A place of the wrong type is passed over: the schema has told of it.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
-from config.panels import Pipeline, State
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from config.explaining import shown
+from config.platform import Node, Observed, Platform
+from config.section import Section
 from config.service import Schedule
 
 #: key, what was found, what was expected
 Contradiction = tuple[str, str, str]
+Tree = dict[str, Any]
+
+#: Keys of the document that no counter may take.
+_RESERVED_NAMES = {
+    "state": ("uptime", "uptime_s", "version"),
+    "pipeline": ("avg_encode_s", "canonical_format", "encode_jobs"),
+}
 
 
-def contradictions(raw: dict[str, Any], sections: dict[str, Any]) -> Iterator[Contradiction]:
+def contradictions(raw: Tree, expanded: Tree, schedule: Schedule | None) -> Iterator[Contradiction]:
     """Yield what does not fit together.
 
-    `raw` is the file's tree (possibly with mistakes), `sections` the valid sections by name;
-    both are looked at, so that a mistake in one section hides none between others.
+    `raw` is the file's tree, which is shown; `expanded` is the same with its secrets, which is
+    compared; `schedule` is None when that section has mistakes of its own.
     """
-    yield from _needs_database(raw, sections)
-    yield from _duplicates(raw.get("nodes"), "nodes", "id")
-    latency = raw.get("latency")
-    if isinstance(latency, dict):
-        yield from _duplicates(latency.get("classes"), "latency.classes", "key")
-        yield from _duplicates(latency.get("access_logs"), "latency.access_logs", "path")
-    yield from _deadlines(sections)
+    yield from _missing_database(raw)
+    yield from _duplicates(raw, expanded, ("nodes",), "id")
+    yield from _duplicates(raw, expanded, ("latency", "classes"), "key")
+    yield from _duplicates(raw, expanded, ("latency", "access_logs"), "path")
+    yield from _states_counted_twice(_table(raw, "queue"))
+    yield from _reserved_names(raw)
+    yield from _unused_authorities(raw)
+    if schedule is not None:
+        yield from _deadlines(raw, schedule)
+    yield from _shared_file(raw, expanded)
 
 
-def _needs_database(raw: dict[str, Any], sections: dict[str, Any]) -> Iterator[Contradiction]:
+def _missing_database(raw: Tree) -> Iterator[Contradiction]:
     if "observed" in raw:
         return
     readers: list[str] = [name for name in ("queue", "outcomes", "experiments") if name in raw]
-    state, pipeline = sections.get("state"), sections.get("pipeline")
-    if isinstance(state, State) and state.counts:
-        readers.append("state.counts")
-    if isinstance(pipeline, Pipeline) and pipeline.counts:
-        readers.append("pipeline.counts")
-    if isinstance(pipeline, Pipeline) and pipeline.encode:
-        readers.append("pipeline.encode")
+    for section, key in (("state", "counts"), ("pipeline", "counts"), ("pipeline", "encode")):
+        if _table(raw, section).get(key):
+            readers.append(f"{section}.{key}")
     if readers:
-        yield (
-            "observed",
-            "the section is missing",
-            f"expected [observed] with a url, which {', '.join(readers)} read from",
-        )
+        expected = f"expected [observed] with the url of the database for {', '.join(readers)}"
+        yield "observed", "the section is missing", expected
 
 
-def _duplicates(rows: Any, where: str, key: str) -> Iterator[Contradiction]:
+def _duplicates(
+    raw: Tree, expanded: Tree, where: tuple[str, ...], key: str
+) -> Iterator[Contradiction]:
     first_seen: dict[str, int] = {}
-    for index, row in enumerate(rows if isinstance(rows, list) else []):
-        value = row.get(key) if isinstance(row, dict) else None
+    written = _rows(raw, where)
+    for index, row in enumerate(_rows(expanded, where)):
+        value = row.get(key)
         if not isinstance(value, str):
             continue
         if value in first_seen:
-            expected = f"expected it once; {where}[{first_seen[value]}] has it already"
-            yield f"{where}[{index}].{key}", repr(value), expected
+            name = ".".join(where)
+            expected = f"expected it once; {name}[{first_seen[value]}] has it already"
+            yield f"{name}[{index}].{key}", shown(written[index][key]), expected
         first_seen.setdefault(value, index)
 
 
-def _deadlines(sections: dict[str, Any]) -> Iterator[Contradiction]:
-    schedule = sections.get("schedule", Schedule())
+def _states_counted_twice(queue: Tree) -> Iterator[Contradiction]:
+    first_seen: dict[str, str] = {}
+    for name in ("queued", "running", "completed", "failed"):
+        states = queue.get(name)
+        for index, state in enumerate(states if isinstance(states, list) else []):
+            key = f"queue.{name}[{index}]"
+            if isinstance(state, str) and state in first_seen:
+                yield key, shown(state), f"expected it once; {first_seen[state]} has it already"
+            elif isinstance(state, str):
+                first_seen[state] = key
+
+
+def _reserved_names(raw: Tree) -> Iterator[Contradiction]:
+    for section, names in _RESERVED_NAMES.items():
+        counts = _table(_table(raw, section), "counts")
+        for name in counts:
+            if name in names:
+                expected = f"expected another name: {section}.{name} has a meaning of its own"
+                yield f"{section}.counts.{name}", shown(name), expected
+
+
+def _unused_authorities(raw: Tree) -> Iterator[Contradiction]:
+    for index, node in enumerate(_rows(raw, ("nodes",))):
+        if "ca_file" in node and node.get("verify_tls") is False:
+            expected = "expected true beside ca_file, which only a check of the certificate uses"
+            yield f"nodes[{index}].verify_tls", "false", expected
+
+
+def _deadlines(raw: Tree, schedule: Schedule) -> Iterator[Contradiction]:
     deadline_s = schedule.tick_deadline_s
     if deadline_s >= schedule.interval_s:
-        yield (
-            "schedule.deadline_s",
-            f"{deadline_s:g}",
-            f"expected less than interval_s ({schedule.interval_s})",
-        )
-    for index, node in enumerate(sections.get("nodes", ())):
-        if node.timeout_s >= deadline_s:
-            yield (
-                f"nodes[{index}].timeout_s",
-                f"{node.timeout_s:g}",
-                f"expected less than the tick's deadline ({deadline_s:g} s)",
-            )
-    platform = sections.get("platform")
-    if platform is not None and platform.health_url and platform.health_timeout_s >= deadline_s:
-        yield (
-            "platform.health_timeout_s",
-            f"{platform.health_timeout_s:g}",
-            f"expected less than the tick's deadline ({deadline_s:g} s)",
-        )
-    observed = sections.get("observed")
-    if observed is not None and observed.query_timeout_s >= deadline_s:
-        yield (
-            "observed.query_timeout_s",
-            f"{observed.query_timeout_s:g}",
-            f"expected less than the tick's deadline ({deadline_s:g} s)",
-        )
+        expected = f"expected less than interval_s ({schedule.interval_s})"
+        yield "schedule.deadline_s", f"{deadline_s:g}", expected
+    timeouts: list[tuple[str, Tree, type[Section], str]] = [
+        (f"nodes[{index}]", node, Node, "timeout_s")
+        for index, node in enumerate(_rows(raw, ("nodes",)))
+    ]
+    if "health_url" in _table(raw, "platform"):
+        timeouts.append(("platform", raw["platform"], Platform, "health_timeout_s"))
+    if "observed" in raw:
+        timeouts.append(("observed", _table(raw, "observed"), Observed, "query_timeout_s"))
+    for where, table, model, key in timeouts:
+        timeout_s = table.get(key, model.model_fields[key].default)
+        if isinstance(timeout_s, int | float) and timeout_s >= deadline_s:
+            default = "" if key in table else " (the default)"
+            expected = f"expected less than the tick's deadline ({deadline_s:g} s)"
+            yield f"{where}.{key}", f"{timeout_s:g}{default}", expected
+
+
+def _shared_file(raw: Tree, expanded: Tree) -> Iterator[Contradiction]:
+    ours, theirs = _sqlite_file(expanded, "store"), _sqlite_file(expanded, "observed")
+    if ours is not None and ours == theirs:
+        expected = "expected a file of opsnap's own; observed.url names the same one"
+        yield "store.url", shown(raw["store"]["url"]), expected
+
+
+def _sqlite_file(tree: Tree, section: str) -> str | None:
+    """Return the file of a section that names a SQLite database, None for all others."""
+    try:
+        url = make_url(_table(tree, section)["url"])
+    except (KeyError, ArgumentError, ValueError, TypeError):
+        return None
+    return url.database if url.get_backend_name() == "sqlite" else None
+
+
+def _table(tree: Tree, name: str) -> Tree:
+    table = tree.get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _rows(tree: Tree, where: tuple[str, ...]) -> list[Tree]:
+    """Return the tables of a list of tables, with an empty one for each that is none."""
+    for name in where[:-1]:
+        tree = _table(tree, name)
+    rows = tree.get(where[-1])
+    return [row if isinstance(row, dict) else {} for row in rows] if isinstance(rows, list) else []

@@ -16,11 +16,16 @@ _HIGHEST_PORT = 65535
 def _http_url(url: str) -> str:
     try:
         parts = urlsplit(url)
-        port_is_possible = parts.port is None or 0 < parts.port <= _HIGHEST_PORT
+        is_possible = parts.port is None or 0 < parts.port <= _HIGHEST_PORT
     except ValueError:
-        port_is_possible = False
-    if not port_is_possible or parts.scheme not in ("http", "https") or not parts.hostname:
-        msg = "expected an http:// or https:// address with a host"
+        is_possible = False
+    # urlsplit drops line ends and tabs in silence.
+    is_possible = is_possible and url.isprintable() and " " not in url
+    if not is_possible or parts.scheme not in ("http", "https") or not parts.hostname:
+        msg = (
+            "expected an http:// or https:// address with a host and, if it names a port, "
+            f"one from 1 to {_HIGHEST_PORT}"
+        )
         raise ValueError(msg)
     return url
 
@@ -28,10 +33,13 @@ def _http_url(url: str) -> str:
 def _database_url(url: str) -> str:
     try:
         parsed = make_url(url)
-        parsed.get_dialect()
+        dialect = parsed.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError) as error:
         msg = "expected a SQLAlchemy database URL, such as sqlite:////srv/app/app.db"
         raise ValueError(msg) from error
+    if dialect.is_async:
+        msg = "expected a driver that is not asynchronous, such as postgresql+psycopg://"
+        raise ValueError(msg)
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         msg = "expected a database file: sqlite:////absolute/path.db"
         raise ValueError(msg)

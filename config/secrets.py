@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-_PLACEHOLDER = re.compile(r"\$\{(env|credential):([A-Za-z0-9_.-]+)\}")
+_PLACEHOLDER = re.compile(r"\$\{(\w+):([^}]*)\}")
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 
 
 class MissingSecretError(LookupError):
@@ -21,7 +22,14 @@ def expand(text: str, environ: Mapping[str, str] = os.environ) -> str:
 
     Raises MissingSecretError when a variable is unset or a credential cannot be read.
     """
-    return _PLACEHOLDER.sub(lambda match: _LOOKUPS[match[1]](match[2], environ), text)
+    return _PLACEHOLDER.sub(lambda match: _look_up(match[1], match[2], environ), text)
+
+
+def _look_up(kind: str, name: str, environ: Mapping[str, str]) -> str:
+    if kind not in _LOOKUPS or not _NAME.fullmatch(name):
+        msg = "expected a secret as ${env:NAME} or ${credential:NAME}"
+        raise MissingSecretError(msg)
+    return _LOOKUPS[kind](name, environ)
 
 
 def _from_environment(name: str, environ: Mapping[str, str]) -> str:
@@ -38,8 +46,9 @@ def _from_credential(name: str, environ: Mapping[str, str]) -> str:
         raise MissingSecretError(msg)
     try:
         return (Path(directory) / name).read_text(encoding="utf-8").removesuffix("\n")
-    except OSError as error:
-        msg = f"expected a readable systemd credential {name} ({error.strerror})"
+    except (OSError, UnicodeDecodeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        msg = f"expected a readable systemd credential {name} ({cause})"
         raise MissingSecretError(msg) from None
 
 

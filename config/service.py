@@ -1,17 +1,26 @@
 """opsnap itself: where it keeps its record, when it ticks, where it serves."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
+from sqlalchemy.engine import make_url
 
 from config.platform import DatabaseUrl
 from config.section import Key, Section, Text
 
 
+def _store_url(url: str) -> str:
+    if make_url(url).get_backend_name() not in ("sqlite", "postgresql"):
+        msg = "expected sqlite:////absolute/path.db or postgresql+psycopg://…, nothing else"
+        raise ValueError(msg)
+    return url
+
+
 class Store(Section):
     """`[store]`: opsnap's own database."""
 
-    url: DatabaseUrl = Field(
+    url: Annotated[DatabaseUrl, AfterValidator(_store_url)] = Field(
         description="SQLAlchemy URL: sqlite:////var/lib/opsnap/opsnap.db or postgresql+psycopg://…"
     )
     source: Key = Field(description="this daemon's name; several may share one store")
@@ -48,7 +57,7 @@ class Titles(Section):
 
 
 def _url_prefix(value: str) -> str:
-    if value and (not value.startswith("/") or value.endswith("/") or "//" in value):
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", value):
         msg = 'expected "" or a path such as "/ops", without a "/" at its end'
         raise ValueError(msg)
     return value

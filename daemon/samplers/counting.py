@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from daemon.failures import SampleError
 from daemon.observed import ObservedDatabase, as_sample_errors
@@ -37,7 +37,7 @@ def count_each(
 
 def _one_number(connection: Connection, statement: str) -> Number:
     with as_sample_errors():
-        rows = connection.execute(text(statement)).fetchmany(2)
+        rows = connection.exec_driver_sql(statement).fetchmany(2)
     if len(rows) != 1 or len(rows[0]) != 1:
         raise SampleError("bad_value", f"expected one row with one number from: {statement}")
     return number(rows[0][0])
