@@ -80,7 +80,7 @@ class LastGood:
             fresh = _fresh(outcome.value[name], outcome)
             self._sections[name] = fresh
             return fresh
-        failure = outcome.failure or SampleError("internal", "an outcome of nothing")
+        failure = outcome.why_not()
         troubles = {"": failure}
         last = self._sections.get(name)
         if last is not None and now_ms - (last.sampled_at_ms or 0) <= self._carried_ms:

@@ -45,6 +45,10 @@ class Outcome(Generic[T]):
     value: T | None = None
     failure: SampleError | None = None
 
+    def why_not(self) -> SampleError:
+        """Return the failure of an outcome without a value."""
+        return self.failure or SampleError("internal", "a task that returned nothing")
+
 
 class SideBySide(Generic[T]):
     """Remembers which names still have a thread from an earlier run. Used by one thread.

@@ -8,7 +8,7 @@ from typing import Any
 from config.platform import Platform
 from daemon.failures import SampleError
 from daemon.http_probe import Answer, Probe
-from daemon.side_by_side import SideBySide, Task
+from daemon.side_by_side import Task
 
 _LONGEST_VERSION = 64
 _OK = 200
@@ -22,19 +22,16 @@ class Health:
     uptime_s: int | None
 
 
-def ask_health(platform: Platform, side_by_side: SideBySide[Answer]) -> Health:
-    """Ask `health_url`, in a thread of `side_by_side` so that even a dripping answer is bounded.
+def health_task(platform: Platform) -> Task[Health]:
+    """Return the task of asking `health_url`, bounded however its server behaves.
 
-    Raises SampleError without a JSON object in an answer of status 200.
+    It fails with SampleError without a JSON object in an answer of status 200.
     """
-    if platform.health_url is None:
-        raise SampleError("not_configured", "no health_url")
-    probe = Probe(platform.health_url, timeout_s=platform.health_timeout_s)
-    task = Task(probe.run, platform.health_timeout_s, probe.give_up)
-    outcome = side_by_side.run({"health": task})["health"]
-    answer = outcome.value
-    if answer is None:
-        raise outcome.failure or SampleError("internal", "a probe without an outcome")
+    probe = Probe(platform.health_url or "", timeout_s=platform.health_timeout_s)
+    return Task(lambda: _health(probe.run()), platform.health_timeout_s, probe.give_up)
+
+
+def _health(answer: Answer) -> Health:
     if answer.status != _OK:
         raise SampleError("http_status", f"the health URL answered {answer.status}")
     try:

@@ -5,7 +5,6 @@ from typing import Any
 
 from config import Config
 from config.platform import Node
-from daemon.failures import SampleError
 from daemon.http_probe import Answer, Probe
 from daemon.observed import ObservedDatabase
 from daemon.sampler import Reading, Sampler
@@ -56,8 +55,7 @@ def _judge(node: Node, outcome: Outcome[Answer]) -> dict[str, Any]:
     """Return the node's entry: ok, warn or err by its thresholds; no answer is err, and null ms."""
     answer = outcome.value
     if answer is None:
-        failure = outcome.failure or SampleError("internal", "a probe without an outcome")
-        return {**_unknown(node), "status": "err", "reason": failure.reason}
+        return {**_unknown(node), "status": "err", "reason": outcome.why_not().reason}
     entry = {**_unknown(node), "rtt_ms": answer.rtt_ms, "phases_ms": answer.phases_ms}
     if answer.status >= _LOWEST_ERROR_STATUS:
         return {**entry, "status": "err", "reason": "http_status"}
