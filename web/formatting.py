@@ -45,8 +45,8 @@ def count(value: Any) -> str:
 
 
 def _three_digits(value: float) -> str:
-    """Return a number to about three significant digits, whole from 100 on."""
-    if abs(value) >= _HUNDRED:
+    """Return about three significant digits; no decimals from 100 on, or for whole tens."""
+    if abs(value) >= _HUNDRED or (abs(value) >= _TEN and value == int(value)):
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= _TEN else f"{value:.2f}"
 

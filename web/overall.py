@@ -16,8 +16,14 @@ class Overall:
     detail: str
 
 
-def overall(document: Document, *, is_expired: bool) -> Overall:
-    """Return the worst that the document tells; an expired one tells nothing of the present."""
+def overall(document: Document, *, is_expired: bool, is_past: bool = False) -> Overall:
+    """Return the worst that the document tells; an expired one tells nothing of the present.
+
+    Of a past one the word says that it was so then, and the level is that of no present.
+    """
+    if is_past:
+        then = overall(document, is_expired=False)
+        return Overall("stale", f"{then.word} then", then.detail)
     nodes = Counter(_status(node) for node in document.get("nodes") or [])
     sections = Counter(_status(section) for section in document.get("sections", {}).values())
     found = [

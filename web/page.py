@@ -45,7 +45,7 @@ def _render(asked: Asked) -> bytes:
         "engineering.html",
         document=document,
         sections=document.get("sections", {}),
-        overall=overall(document, is_expired=_is_expired(asked)),
+        overall=overall(document, is_expired=_is_expired(asked), is_past=asked.is_past),
         is_past=asked.is_past,
         is_expired=_is_expired(asked),
         now_ms=asked.now_ms,

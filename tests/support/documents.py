@@ -144,6 +144,13 @@ def full_document(taken_at_ms: int = TAKEN_AT_MS, **more: Any) -> Document:
     )
 
 
+def healthy_document() -> Document:
+    """Return a full document of this tick without a node in trouble."""
+    document = full_document(this_tick_ms())
+    document["nodes"] = document["nodes"][:1]
+    return document
+
+
 def store(
     url: str,
     document: Document,

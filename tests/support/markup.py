@@ -7,6 +7,8 @@ from typing import Any, Union
 
 #: Elements that have no end tag.
 _VOID = frozenset(("area", "br", "hr", "img", "input", "link", "meta", "source", "wbr"))
+#: Elements whose content is not shown.
+_UNSEEN = frozenset(("script", "style", "template"))
 #: What SVG may close in its start tag.
 _SHAPES = frozenset(("circle", "path", "rect"))
 
@@ -42,7 +44,7 @@ class Element:
 
     @property
     def text(self) -> str:
-        """All text in it with single spaces, as it reads."""
+        """All text in it that is shown, with single spaces, as it reads."""
         return " ".join("".join(self._texts()).split())
 
     def figures(self) -> dict[str, str]:
@@ -66,7 +68,7 @@ class Element:
         for child in self.children:
             if isinstance(child, str):
                 yield child
-            else:
+            elif child.tag not in _UNSEEN:
                 yield from child._texts()
                 # Elements beside each other are words beside each other, apart from a break.
                 yield "" if child.tag == "wbr" else " "

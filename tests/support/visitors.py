@@ -7,6 +7,8 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from tests.support.configuring import bottube_tree, load_tree
+from tests.support.documents import Document, store
+from tests.support.markup import Element, parse
 from web.app import create_app
 
 #: What a browser says that it would like.
@@ -24,3 +26,11 @@ def visitor_of(url: str, directory: Path, **web: Any) -> FlaskClient:
     # A served app ends with its process; here its connections end with the last visitor.
     weakref.finalize(client, app.extensions["opsnap_record"]._engine.dispose)
     return client
+
+
+def page_of(document: Document, url: str, directory: Path) -> Element:
+    """Store `document` in the store at `url`, and return the page that visitors get then."""
+    store(url, document)
+    answer = visitor_of(url, directory).get("/engineering")
+    assert answer.status_code == 200, answer.status
+    return parse(answer.text)

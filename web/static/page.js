@@ -32,14 +32,36 @@ function words(seconds) {
 const utc = (ms) => new Date(ms).toISOString().slice(0, 19).replace("T", " ") + " UTC";
 
 function put(next) {
-  const focused = document.activeElement?.id;
+  const overall = document.getElementById("overall");
+  const before = overall.className;
   for (const fresh of next.querySelectorAll("[data-live]")) {
     const old = document.getElementById(fresh.id);
-    if (old && old.outerHTML !== fresh.outerHTML) old.replaceWith(document.adoptNode(fresh));
+    if (old) morph(old, fresh);
   }
-  if (focused && document.activeElement?.id !== focused) document.getElementById(focused)?.focus();
+  // Of what is out of date the banner speaks.
+  if (overall.className !== before && !overall.classList.contains("stale")) {
+    document.getElementById("announcement").textContent = overall.textContent.trim();
+  }
   document.title = next.title;
   setIcon(next.querySelector("link[rel=icon]").getAttribute("href"));
+}
+
+// Makes `old` like `fresh` and keeps the elements that are alike: what has the focus, is selected
+// or scrolled stays so.
+function morph(old, fresh) {
+  if (old.nodeName !== fresh.nodeName) {
+    old.replaceWith(document.importNode(fresh, true));
+  } else if (old.nodeType !== Node.ELEMENT_NODE) {
+    if (old.data !== fresh.data) old.data = fresh.data;
+  } else {
+    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    const [olds, freshes] = [[...old.childNodes], [...fresh.childNodes]];
+    olds.slice(freshes.length).forEach((node) => node.remove());
+    freshes.forEach((node, i) => (olds[i] ? morph(olds[i], node) : old.append(document.importNode(node, true))));
+  }
 }
 
 function setIcon(href) {
@@ -63,12 +85,17 @@ function showAge() {
   const from = utc(takenAtMs());
   if (lostSinceMs !== null) {
     say(`No contact with the server since ${utc(lostSinceMs)}. The numbers below are from ${from}.`);
+  } else if (isExpired && isPaused) {
+    say(`Updates are paused. The numbers below are from ${from}.`);
   } else if (isExpired) {
     say(`Out of date: no snapshot has come since ${from}. The numbers below are from then.`);
   } else {
     say("");
   }
   if (lostSinceMs !== null || isExpired) {
+    const overall = document.getElementById("overall");
+    overall.className = "overall stale";
+    overall.replaceChildren(document.getElementById("when-old").content.cloneNode(true));
     setIcon(document.querySelector("link[rel=icon]").getAttribute("href").replace(/icon-\w+/, "icon-stale"));
     document.title = document.title.replace(/^[^·]*·/, "◷ Out of date ·");
   }
@@ -96,10 +123,11 @@ function plan() {
   if (isPaused) return;
   const intervalS = Number(now().intervalS);
   const ageS = (serverNowMs() - takenAtMs()) / 1000;
-  let waitS = intervalS + COMMIT_ALLOWANCE_S - ageS;
+  const dueInS = intervalS + Math.min(COMMIT_ALLOWANCE_S, intervalS / 4) - ageS;
   // A successor that is late, or a server that is lost, is asked for again soon, but not in step
   // with every other open page.
-  if (waitS < RETRY_S || lostSinceMs !== null) waitS = RETRY_S + Math.random() * Math.min(intervalS, 8);
+  const retryInS = Math.min(RETRY_S, intervalS / 2) + Math.random() * Math.min(intervalS, 8);
+  const waitS = dueInS <= 0 || lostSinceMs !== null ? retryInS : dueInS;
   timer = setTimeout(renew, Math.min(waitS, intervalS + RETRY_S) * 1000);
 }
 
@@ -109,6 +137,7 @@ pause.addEventListener("click", () => {
   pause.textContent = isPaused ? "Resume updates" : "Pause updates";
   if (isPaused) clearTimeout(timer);
   else renew();
+  showAge();
 });
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && !isPaused) renew();
