@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from store.histograms import LatencyHistogram
 from store.tables import interval_histograms, snapshots, sources
@@ -70,6 +71,9 @@ def _advance(connection: Connection, snapshot: Snapshot) -> None:
     if newest_ms is not None:
         msg = f"{snapshot.source} has a snapshot at {newest_ms} ms, tick {snapshot.tick_at_ms} ms"
         raise TickAlreadyRecordedError(msg)
-    connection.execute(
-        insert(sources).values(source=snapshot.source, newest_taken_at=snapshot.taken_at_ms)
-    )
+    first = insert(sources).values(source=snapshot.source, newest_taken_at=snapshot.taken_at_ms)
+    try:
+        connection.execute(first)
+    except IntegrityError as error:
+        msg = f"{snapshot.source} has just got its first snapshot from somebody else"
+        raise TickAlreadyRecordedError(msg) from error

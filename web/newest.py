@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,34 +24,38 @@ _LOOK_EVERY_WHEN_BROKEN_S = 2.0
 
 @dataclass(frozen=True)
 class ServedSnapshot:
-    """A snapshot ready to be served: its document, its bytes, its times in Unix milliseconds."""
+    """A snapshot ready to be served: its document and its bytes. Times in Unix milliseconds.
 
-    source: str
+    It is out of date at `expires_at_ms`; its successor is taken at `successor_due_at_ms`, the
+    first multiple of the interval after it. `identity` is what an ETag is made of.
+    """
+
+    identity: str
     taken_at_ms: int
+    expires_at_ms: int
+    successor_due_at_ms: int
     body: bytes
     document: Document
 
     @classmethod
     def of(cls, source: str, stored: StoredSnapshot) -> "ServedSnapshot":
-        """Make a stored snapshot ready. Raises ValueError when its text is no document."""
-        body = stored.document.encode()
-        return cls(source, stored.taken_at_ms, body, decode(stored.document))
-
-    @cached_property
-    def expires_at_ms(self) -> int:
-        """When the snapshot is out of date unless a newer one has come."""
-        return parse_iso_ms(self.document["expires_at"])
-
-    @cached_property
-    def successor_due_at_ms(self) -> int:
-        """When the next snapshot is to be taken: the first multiple of the interval after it."""
-        interval_ms = int(self.document["interval_s"]) * 1000
-        return (self.taken_at_ms // interval_ms + 1) * interval_ms
-
-    @cached_property
-    def identity(self) -> str:
-        """What an ETag is made of: nothing else has this source and time."""
-        return f"{self.source}-{self.taken_at_ms}"
+        """Make a stored snapshot ready. Raises ValueError when its text is no such document."""
+        document = decode(stored.document)
+        try:
+            interval_ms = int(document["interval_s"]) * 1000
+            due_at_ms = (stored.taken_at_ms // interval_ms + 1) * interval_ms
+            expires_at_ms = parse_iso_ms(document["expires_at"])
+        except (KeyError, TypeError, ZeroDivisionError) as error:
+            msg = f"a document without a usable interval or end: {error!r}"
+            raise ValueError(msg) from error
+        return cls(
+            f"{source}-{stored.taken_at_ms}",
+            stored.taken_at_ms,
+            expires_at_ms,
+            due_at_ms,
+            stored.document.encode(),
+            document,
+        )
 
     def is_expired(self, now_ms: int) -> bool:
         """Say whether a successor should have come long ago."""
@@ -95,7 +98,7 @@ class NewestSnapshot:
                     stored = snapshot_at(connection, self._source, newest_ms)
                     if stored is not None:
                         self._current = ServedSnapshot.of(self._source, stored)
-        except (SQLAlchemyError, ValueError, KeyError) as error:
+        except (SQLAlchemyError, ValueError) as error:
             if not self._is_broken:
                 log.warning("store: broken: %s", one_line(str(error)))
             self._is_broken = True

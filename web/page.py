@@ -22,7 +22,7 @@ class RenderedPages:
         """Return the page of `asked`, with links under `prefix`, in the caller's app context."""
         if asked.is_past:
             return _render(asked)
-        key = (asked.snapshot.identity, asked.now_ms // 1000, prefix)
+        key = (asked.snapshot.identity, asked.now_ms // 1000, _is_expired(asked), prefix)
         with self._lock:
             if key != self._key:
                 self._page, self._key = _render(asked), key
