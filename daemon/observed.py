@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -44,6 +45,7 @@ _SQLSTATE_REASONS = {
     "55P03": "locked",
     "40P01": "locked",
     "3D000": "no_file",
+    "25": "denied",
     "28": "denied",
     "08": "unreachable",
     "57": "refused",
@@ -104,12 +106,29 @@ def _engine(url: URL, timeout_s: float) -> Engine:
             "-c default_transaction_read_only=on -c timezone=UTC"
             f" -c statement_timeout={milliseconds} -c lock_timeout={int(_LOCK_PATIENCE_S * 1000)}"
         )
-        return create_engine(
+        engine = create_engine(
             url,
             poolclass=NullPool,
             connect_args={"options": options, "connect_timeout": max(2, int(timeout_s))},
         )
+        _bound_each_use(engine, timeout_s)
+        return engine
     return create_engine(url, poolclass=NullPool)
+
+
+def _bound_each_use(engine: Engine, timeout_s: float) -> None:
+    """Give each statement on PostgreSQL what is left of its use's time: each alone would add up."""
+
+    def begin(_connection: Any, record: Any) -> None:
+        record.info["ends"] = time.monotonic() + timeout_s
+
+    def bound(connection: Connection, cursor: Any, *_rest: Any) -> None:
+        left_s = connection.info["ends"] - time.monotonic()
+        # 0 would be no limit at all.
+        cursor.execute(f"SET statement_timeout = {max(1, int(left_s * 1000))}")
+
+    event.listen(engine, "connect", begin)
+    event.listen(engine, "before_cursor_execute", bound)
 
 
 def _connect_sqlite(url: URL, timeout_s: float) -> sqlite3.Connection:
@@ -127,7 +146,7 @@ def _reason(error: SQLAlchemyError) -> str:
         return _sqlite_reason(original)
     sqlstate = getattr(original, "sqlstate", None)
     if isinstance(sqlstate, str):
-        return next((_SQLSTATE_REASONS[p] for p in _prefixes(sqlstate)), "internal")
+        return next((_SQLSTATE_REASONS[p] for p in _prefixes(sqlstate)), "bad_query")
     return network_reason(error) or _by_words(error)
 
 

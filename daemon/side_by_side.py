@@ -63,10 +63,14 @@ class SideBySide(Generic[T]):
         self._given_up: dict[str, SampleError] = {}
 
     def run(
-        self, tasks: Mapping[str, Task[T]], stop: threading.Event | None = None
+        self,
+        tasks: Mapping[str, Task[T]],
+        stop: threading.Event | None = None,
+        within_s: float = float("inf"),
     ) -> dict[str, Outcome[T]]:
         """Run `tasks` and return an outcome for each, at the latest at the last deadline.
 
+        All deadlines are cut to `within_s` seconds from now.
         An exception other than SampleError becomes the reason `internal`, and is logged whole.
         When `stop` is set the run ends within 0.1 s; what has not arrived is a `timeout`.
         """
@@ -92,7 +96,7 @@ class SideBySide(Generic[T]):
                 outcomes[name] = Outcome(began_at_ms, 0.0, failure=failure)
                 continue
             self._threads[name] = thread
-            waiting[name] = time.monotonic() + task.deadline_s
+            waiting[name] = min(time.monotonic() + task.deadline_s, began + within_s)
             time.sleep(self._spacing_s)
         while waiting:
             now = time.monotonic()

@@ -47,8 +47,10 @@ def open_writer(url: str, statement_timeout_s: int = _WRITE_TIMEOUT_S) -> Engine
 
 
 def open_reader(url: str) -> Engine:
-    """Return an engine that can only read the store at `url`.
+    """Return an engine that only reads the store at `url`.
 
+    On SQLite it cannot write, whatever it is asked. On PostgreSQL its transactions are read-only
+    unless a statement says otherwise, which none of ours does; a role with SELECT alone makes sure.
     On SQLite every use opens the file anew, so that a file that was replaced is noticed and no
     read transaction is ever left behind.
     """

@@ -18,7 +18,8 @@ SIGNIFICANT_DIGITS = 3
 class LatencyHistogram:
     """Durations in microseconds with exact count, errors, min and max. Not thread-safe.
 
-    `clamped` counts durations outside 1 µs to 1 h, which are recorded at the bound they passed;
+    `clamped` counts durations below 0 or above 1 h, which are recorded at the nearer bound; 0, as
+    a log in milliseconds writes it, is in range and stands in the lowest bucket.
     `min_us` and `max_us` are exact, and None while nothing is recorded.
     """
 
@@ -36,7 +37,7 @@ class LatencyHistogram:
         self._histogram.record_value(within_us)
         self.count += 1
         self.errors += is_error
-        self.clamped += within_us != duration_us
+        self.clamped += not 0 <= duration_us <= HIGHEST_US
         self.min_us = duration_us if self.min_us is None else min(self.min_us, duration_us)
         self.max_us = duration_us if self.max_us is None else max(self.max_us, duration_us)
 

@@ -1,5 +1,6 @@
 """Fixtures over the real thing: stores brought up by the migrations, BoTTube's database, logs."""
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,10 +13,16 @@ from tests.support.databases import PostgresServer
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
-    yield server
-    server.stop()
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL for the whole session.
+
+    Not under pytest's own folder, which each session that starts closes to all other users: run
+    by root, the server is a user of its own.
+    """
+    with tempfile.TemporaryDirectory(prefix="opsnap-pg-", ignore_cleanup_errors=True) as directory:
+        server = PostgresServer(Path(directory))
+        yield server
+        server.stop()
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_count_errors_clamped_min_and_max_are_exact(requests: list[tuple[int, bo
     durations = [duration_us for duration_us, _ in requests]
     assert histogram.count == len(requests)
     assert histogram.errors == len([1 for _, is_error in requests if is_error])
-    assert histogram.clamped == len([us for us in durations if us < 1 or us > HOUR_US])
+    assert histogram.clamped == len([us for us in durations if us < 0 or us > HOUR_US])
     assert (histogram.min_us, histogram.max_us) == (min(durations), max(durations))
 
 

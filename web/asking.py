@@ -60,7 +60,8 @@ class Record:
         # Before the newest nothing is ever added, so a fixed moment there has one answer.
         is_settled = newest is not None and at_ms < newest.taken_at_ms and not is_relative(told[0])
         cache_control = caching.IMMUTABLE if is_settled else caching.REVALIDATE
-        return Asked(snapshot, is_past=True, cache_control=cache_control, now_ms=now_ms)
+        is_past = newest is None or snapshot.identity != newest.identity
+        return Asked(snapshot, is_past=is_past, cache_control=cache_control, now_ms=now_ms)
 
     def _at(self, at_ms: int) -> ServedSnapshot:
         try:

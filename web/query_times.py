@@ -13,7 +13,7 @@ _EPOCH_SECONDS = re.compile(r"\d{1,12}(\.\d{1,9})?")
 #: The last moment that a date can have, 9999-12-31T23:59:59.999Z.
 _LATEST_MS = 253_402_300_799_999
 #: A "+" of an offset that was not percent-encoded arrives as a space.
-_LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:?\d\d$)")
+_LOST_PLUS = re.compile(r"(T[\d:.]+) (\d\d(?::?\d\d)?)")
 
 
 def query_time_ms(text: str, now_ms: int) -> int:
@@ -41,6 +41,6 @@ def _moment_ms(text: str, now_ms: int) -> int | None:
     if _EPOCH_SECONDS.fullmatch(text):
         return int(Decimal(text) * 1000)
     try:
-        return parse_iso_ms(_LOST_PLUS.sub("+", text))
+        return parse_iso_ms(_LOST_PLUS.sub(r"\1+\2", text))
     except ValueError:
         return None
