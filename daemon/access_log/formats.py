@@ -35,21 +35,59 @@ class Request(NamedTuple):
 #: Takes a line without its end; returns None when it is not understood.
 Parser = Callable[[str], Request | None]
 
-_COMMON = (
-    r'\S+ .*?\[(?P<time>[^\]]+)\] "(?P<method>[^\s"]+) (?P<path>\S+)[^"]*" '
-    r'(?P<status>\d{3}) \S+ .*"'
+# What a visitor sends stands between quotes, and edges escape the quotes in it: gunicorn with a
+# backslash (and escapes nothing else, not even a backslash), nginx as \x22. The user name stands
+# before them without quotes, so the time is what the last bracket before the first quote opens.
+# Possessive repeats: nothing is read in a second way when the first does not fit.
+_REQUEST_LINE = re.compile(
+    r'(?P<method>[^\s"\\]{1,64}+) (?P<path>(?:[^\s"\\]|\\"?+)++)(?:[^"\\]|\\"?+)*+" '
+    r"(?P<status>\d{3}) "
 )
-_GUNICORN = _COMMON + r" (?P<duration_us>\d{1,15})"
-_NGINX = _COMMON + r" (?P<duration_s>\d{1,9}\.\d{3})"
+_DURATIONS = {
+    "gunicorn": re.compile(r"(?P<duration_us>\d{1,15})"),
+    "nginx": re.compile(r"(?P<duration_s>\d{1,9}\.\d{3})"),
+}
 _MICROSECONDS_IN = {"duration_s": 1_000_000, "duration_ms": 1000, "duration_us": 1}
 _LONGEST_DURATION_US = 10**15
+#: The year 10000, in epoch seconds.
+_LATEST_S = 253_402_300_800
 
 
 def parser(log_format: str) -> Parser:
     """Return the parser of a named format, or of a regular expression with named groups."""
     if log_format == "json":
         return _parse_json
-    return _by_expression({"gunicorn": _GUNICORN, "nginx": _NGINX}.get(log_format, log_format))
+    if log_format in _DURATIONS:
+        return _combined_then(_DURATIONS[log_format])
+    return _by_expression(log_format)
+
+
+def _combined_then(duration: re.Pattern[str]) -> Parser:
+    """Return the parser of the combined format with a duration after its last quote."""
+    (group,) = duration.groupindex
+    factor = _MICROSECONDS_IN[group]
+
+    def parse(line: str) -> Request | None:
+        told, quote, told_duration = line.rpartition('" ')
+        match = duration.fullmatch(told_duration)
+        time_ends = told.find('] "')
+        time_begins = told.rfind("[", 0, max(time_ends, 0))
+        if not quote or match is None or time_begins < 0:
+            return None
+        request = _REQUEST_LINE.match(told, time_ends + 3)
+        if request is None:
+            return None
+        try:
+            return Request(
+                _time_ms(told[time_begins + 1 : time_ends]),
+                _microseconds(match[group], factor),
+                int(request["status"]),
+                _bare_path(request["path"]),
+            )
+        except (ValueError, OverflowError):
+            return None
+
+    return parse
 
 
 def _by_expression(expression: str) -> Parser:
@@ -111,7 +149,11 @@ def _time_ms(told: str) -> int:
 
 def _epoch_ms(told: str | float) -> int:
     """Return epoch seconds as milliseconds. Raises ValueError, OverflowError for other things."""
-    return round(float(told) * 1000)
+    seconds = float(told)
+    if not 0 <= seconds < _LATEST_S:
+        msg = "not a time"
+        raise ValueError(msg)
+    return round(seconds * 1000)
 
 
 def _parse_json(line: str) -> Request | None:
