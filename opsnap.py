@@ -126,7 +126,14 @@ def web(config_path: Path) -> None:
 
 
 @cli.command()
-@click.option("--interval", "interval_s", default=10, show_default=True, help="Seconds a tick.")
+@click.option(
+    "--interval",
+    "interval_s",
+    type=click.IntRange(min=2),
+    default=10,
+    show_default=True,
+    help="Seconds a tick.",
+)
 @click.option("--port", default=0, help="Port of the page; 0: any free one.")
 @click.option(
     "--directory",
@@ -159,6 +166,8 @@ def _set_up_logging(level: int) -> None:
     time = "" if "JOURNAL_STREAM" in os.environ else "%(asctime)s "
     logging.basicConfig(level=level, format=time + "%(levelname)s %(name)s: %(message)s")
     logging.Formatter.default_msec_format = None
+    # At DEBUG it tells every address with its query, where tokens may be.
+    logging.getLogger("urllib3").setLevel(logging.INFO)
     # It tells of every plugin that it sets up.
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
 

@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from config import Config
 from daemon.depth_history import DepthHistory
+from daemon.failures import SampleError
 from daemon.sampler import Reading, Sampler
 from daemon.sections import CARRIED_INTERVALS, FRESH, LastGood, Section
 from daemon.side_by_side import SideBySide, Task
@@ -87,6 +89,14 @@ class Cycle:
         queue = tick.sections["queue"]
         if queue.status in FRESH:
             self._depths.add(tick.snapshot.taken_at_ms, queue.values["depth"])
+
+    def recorded_by_another(self) -> None:
+        """Let go of the requests until now: they are in the snapshot of another daemon."""
+        for sampler in self._samplers:
+            if sampler.sample and sampler.cut_intervals():
+                with suppress(SampleError):
+                    sampler.sample()
+                sampler.cut_intervals()
 
     def not_stored(self, tick: Tick) -> None:
         """Keep the tick's interval histograms: their requests go into the next snapshot."""

@@ -35,6 +35,8 @@ class Recorder:
         self._cycle = Cycle(config, build_samplers(config))
         self._source_log = SourceLog()
         self._store_is_broken = False
+        self._mine_ms: int | None = None
+        self._newest_ms: int | None = None
         self._remember_record()
 
     def tick(self, stop: threading.Event | None = None) -> Tick | None:
@@ -56,6 +58,8 @@ class Recorder:
         taken_at_ms = _taken_at_ms(self._interval_ms)
         if self._is_recorded(taken_at_ms):
             log.info("this tick is on record already; waiting for the next")
+            if self._newest_ms != self._mine_ms:
+                self._cycle.recorded_by_another()
             return None
         tick = self._cycle.run(taken_at_ms, stop)
         if tick is None:
@@ -64,7 +68,6 @@ class Recorder:
         try:
             commit(self._engine, tick.snapshot)
         except TickAlreadyRecordedError as error:
-            self._cycle.not_stored(tick)
             log.warning("tick not stored: %s", error)
             return None
         except SQLAlchemyError as error:
@@ -74,6 +77,7 @@ class Recorder:
         if self._store_is_broken:
             self._store_is_broken = False
             log.info("store: mended")
+        self._mine_ms = taken_at_ms
         self._cycle.stored(tick)
         report_tick(taken_at_ms, tick.sections, (time.perf_counter() - began) * 1000)
         return tick
@@ -85,6 +89,7 @@ class Recorder:
                 newest_ms = newest_taken_at_ms(connection, self._config.store.source)
         except SQLAlchemyError:
             return False
+        self._newest_ms = newest_ms
         return newest_ms is not None and newest_ms >= taken_at_ms - taken_at_ms % self._interval_ms
 
     def _tell_store_broken(self, error: SQLAlchemyError) -> None:

@@ -24,14 +24,17 @@ def run(config: Config) -> int:
     Raises SchemaError for a store without the present schema, and SQLAlchemy's errors for one
     that cannot be opened: an operator has to see to both before there is anything to do.
     """
-    # Waited for instead of handled: no code runs in the middle of other code. Threads inherit it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    # Until the first tick there is nothing to end: a signal ends a wait for the store at once.
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
     # A probe that was answered waits for the interpreter at most this long while a busy sampler
     # computes. Python's 5 ms would be added to round-trip times.
     sys.setswitchinterval(0.0005)
     engine = open_writer(config.store.url)
     require_current_schema(engine)
     recorder = Recorder(config, engine)
+    # Waited for instead of handled: no code runs in the middle of other code. Threads inherit it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     stop = threading.Event()
     ticking = Ticking(config.schedule.interval_s, lambda: recorder.tick(stop))
     log.info(

@@ -27,6 +27,7 @@ class Ticking:
         self._interval_s, self._tick = interval_s, tick
         self._idle = threading.Event()
         self._idle.set()
+        self._is_stopped = False
         self._clock_offset_s = _clock_offset_s()
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(1)}, timezone=UTC
@@ -63,6 +64,9 @@ class Ticking:
 
     def stop(self, patience_s: float) -> bool:
         """Begin no more ticks; say whether the one in progress ended within `patience_s`."""
+        self._is_stopped = True
+        # Waits for the scheduler's round in progress, which stumbles over a shutdown in its middle.
+        self._scheduler.remove_all_jobs()
         self._scheduler.shutdown(wait=False)
         return self._idle.wait(patience_s)
 
@@ -76,6 +80,8 @@ class Ticking:
         )
 
     def _run(self) -> None:
+        if self._is_stopped:
+            return
         self._idle.clear()
         try:
             self._tick()
@@ -87,5 +93,5 @@ def _clock_offset_s() -> float:
     return time.time() - time.monotonic()
 
 
-def _tell_missed(event: JobExecutionEvent) -> None:
-    log.warning("a tick was missed: the one before it was still running (%s)", event.code)
+def _tell_missed(_event: JobExecutionEvent) -> None:
+    log.warning("a tick was missed: the one before it was still running")

@@ -29,13 +29,14 @@ def launch(*, interval_s: int, port: int, directory: Path | None) -> int:
     `port` 0 takes any free one. Files go to `directory`, which is made if it is missing and
     keeps them, or to a temporary one that is removed.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with ExitStack() as stack:
         if directory is None:
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="opsnap-")))
         directory.mkdir(parents=True, exist_ok=True)
         processes = Processes(directory)
-        stack.callback(processes.stop)
+        stack.callback(_stop_undisturbed, processes)
         try:
             page = _start_all(processes, directory.resolve(), interval_s, port)
             _say(f"\n  The page:  {page}\n  The same as JSON:  {_api(page)}\n")
@@ -84,6 +85,7 @@ def _start_all(processes: Processes, directory: Path, interval_s: int, port: int
             platform_port=platform_port,
             page_port=page_port,
             interval_s=interval_s,
+            timeout_s=round(min(2.0, interval_s * 0.7), 2),
             deadline_s=round(interval_s * _DEADLINE_SHARE, 2),
             **{f"node_{i}": p for i, p in enumerate(node_ports, 1)},
         ),
@@ -129,6 +131,13 @@ def _free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
+
+
+def _stop_undisturbed(processes: Processes) -> None:
+    """Stop all of them, however often Ctrl-C is pressed meanwhile."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    processes.stop()
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

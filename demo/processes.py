@@ -1,10 +1,12 @@
 """The demo's processes: each with a log of its own, all stopped together."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 _STOP_PATIENCE_S = 3.0
@@ -55,11 +57,12 @@ class Processes:
             process.terminate()
         ends = time.monotonic() + _STOP_PATIENCE_S
         for process in self._running.values():
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, ends - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            # The whole session: a platform's workers outlive their master while they are busy.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         self._running.clear()
 
     def _log_path(self, name: str) -> Path:

@@ -46,7 +46,7 @@ def platform(bottube_path: Path) -> Iterator[sqlite3.Connection]:
 def _checkpoint(platform: sqlite3.Connection) -> bool:
     """Say whether everything could be moved to the database and the WAL emptied."""
     (was_busy, _, _) = platform.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return was_busy == 0
+    return bool(was_busy == 0)
 
 
 def test_a_query_that_runs_for_ever_is_cut_off_and_costs_only_its_own_value(

@@ -1,0 +1,53 @@
+"""Run every figure, or those that are named, and print the table.
+
+`python -m bench [FIGURE …]`. The exit status is 0 unless a benchmark itself broke: bounds are
+printed, not asserted, for the machine may be busy with other things.
+"""
+
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import footprint, many_nodes, newest_json, tick_cost, wsgi_servers
+from bench.table import Row, formatted
+
+FIGURES: dict[str, Callable[[Path], list[Row]]] = {
+    "newest-json": newest_json.measure,
+    "many-nodes": many_nodes.measure,
+    "tick-cost": tick_cost.measure,
+    "footprint": footprint.measure,
+    "wsgi-servers": wsgi_servers.measure,
+}
+
+
+def main(names: list[str]) -> int:
+    """Print the table of the figures `names`, or of all, and return the exit status."""
+    if unknown := set(names) - FIGURES.keys():
+        print(f"{', '.join(sorted(unknown))}: expected one of {', '.join(FIGURES)}")
+        return 2
+    rows: list[Row] = []
+    broken: list[str] = []
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="opsnap-bench-") as directory:
+        for name in names or FIGURES:
+            print(f"measuring {name} …", file=sys.stderr, flush=True)
+            try:
+                rows += FIGURES[name](Path(directory))
+            except Exception as error:  # noqa: BLE001 - the other figures stand without it
+                broken.append(f"{name}: broken: {error!r}")
+    print(formatted(rows))
+    print(
+        f"\nPython {platform.python_version()}, {os.cpu_count()} processors, load "
+        f"{os.getloadavg()[0]:.1f} at the end, {time.monotonic() - began:.0f} s in all. Ratios are "
+        "medians of interleaved pairs; rates are medians."
+    )
+    print("\n".join(broken), end="\n" if broken else "")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
