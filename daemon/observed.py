@@ -66,12 +66,16 @@ class ObservedDatabase:
         except (NoSuchModuleError, ImportError) as error:
             raise SampleError("internal", f"the database driver is missing: {error}") from error
 
+    @property
+    def locks_as_a_whole(self) -> bool:
+        """Whether a lock that one query waits for is in the way of all the others too."""
+        return self._url.get_backend_name() == "sqlite"
+
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """Yield a read-only connection; its errors, the caller's too, leave as SampleError."""
         database = self._url.database
-        is_sqlite = self._url.get_backend_name() == "sqlite"
-        if is_sqlite and database:
+        if self._url.get_backend_name() == "sqlite" and database:
             _require_file(Path(database))
         with as_sample_errors(), self._engine.connect() as connection:
             yield connection
@@ -179,6 +183,7 @@ def _by_words(error: BaseException) -> str:
         ("no route to host", "unreachable"),
         ("network is unreachable", "unreachable"),
         ("authentication failed", "denied"),
+        ('role "', "denied"),
         ("does not exist", "no_file"),
         ("no such file", "no_file"),
         ("ssl", "tls"),

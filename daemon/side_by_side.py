@@ -81,7 +81,9 @@ class SideBySide(Generic[T]):
         for name, task in tasks.items():
             if (old := self._threads.get(name)) is not None and old.is_alive():
                 # Still the failure of then: under another word it would read as news.
-                outcomes[name] = Outcome(began_at_ms, 0.0, failure=self._given_up[name])
+                outcomes[name] = Outcome(
+                    began_at_ms, 0.0, failure=self._given_up.get(name, _timed_out())
+                )
                 continue
             thread = threading.Thread(
                 target=_run_one,

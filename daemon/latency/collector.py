@@ -23,15 +23,27 @@ from store.histograms import LatencyHistogram
 _MOST_FILL_BYTES = 32 << 20
 #: How many requests are counted while the lock is held: about 20 ms.
 _COUNTED_AT_ONCE = 10_000
+#: How many requests are held until they are counted, so that a log of any size fits in memory.
+_MOST_HELD = 200_000
+#: How many lines in a row a log that was understood may have that are not: a TLS greeting sent
+#: to a plain port, a traceback.
+_STRANGE_LINES = 20
 
 
 @dataclass
 class _Source:
-    """A log and how its lines are read. `is_understood` says whether its newest lines were."""
+    """A log, how its lines are read, and how many were not understood since one was."""
 
     follower: LogFollower
     parse: Parser
-    is_understood: bool = True
+    has_been_understood: bool = False
+    not_understood_since: int = 0
+
+    @property
+    def is_understood(self) -> bool:
+        """Whether the log's newest lines are in its format, as far as they tell."""
+        patience = _STRANGE_LINES if self.has_been_understood else 0
+        return self.not_understood_since <= patience
 
     def requests(self, lines: Iterable[str]) -> list[Request]:
         """Return the requests of `lines`, with the present for a time that is not told."""
@@ -101,15 +113,22 @@ class Collector:
         arrived: list[Request] = []
         for source in self._sources:
             try:
-                arrived += self._new_requests(source)
+                for requests in self._new_requests(source):
+                    arrived += requests
+                    if len(arrived) >= _MOST_HELD:
+                        self._count_in_order(arrived)
+                        arrived = []
             except SampleError as error:
                 failures.append(error)
-        if len(self._sources) > 1:
-            arrived.sort(key=attrgetter("ended_at_ms"))
-        for start in range(0, len(arrived), _COUNTED_AT_ONCE):
-            self._count(arrived[start : start + _COUNTED_AT_ONCE])
+        self._count_in_order(arrived)
         if failures:
             raise failures[0]
+
+    def _count_in_order(self, requests: list[Request]) -> None:
+        if len(self._sources) > 1:
+            requests.sort(key=attrgetter("ended_at_ms"))
+        for start in range(0, len(requests), _COUNTED_AT_ONCE):
+            self._count(requests[start : start + _COUNTED_AT_ONCE])
 
     def _count(self, requests: list[Request]) -> None:
         with self._lock:
@@ -119,30 +138,34 @@ class Collector:
                     interval = self._intervals[window.rules.key]
                     interval.record(request.duration_us, is_error=is_error(request))
 
-    def _new_requests(self, source: _Source) -> list[Request]:
-        broken_before, lines_read = source.follower.broken_lines, 0
-        arrived: list[Request] = []
+    def _new_requests(self, source: _Source) -> Iterator[list[Request]]:
+        """Yield the new requests of a log. Raises SampleError at its end when there is nothing."""
+        broken_before, lines_read, understood = source.follower.broken_lines, 0, 0
         failure: SampleError | None = None
         try:
             for lines in source.follower.read_new_lines():
+                requests = source.requests(lines)
                 lines_read += len(lines)
-                arrived += source.requests(lines)
+                understood += len(requests)
+                yield requests
         except SampleError as error:
             failure = error
         lines_read += source.follower.broken_lines - broken_before
-        self._note_unparsed(source, lines_read, len(arrived))
+        self._note_unparsed(source, lines_read, understood)
         if failure is None and not source.is_understood:
             detail = f"no line of {source.follower.path} was understood in its format"
             failure = SampleError("unparsed", detail)
         # With requests in hand the log lives: it is in the middle of a rotation, and the next
         # tick will say whether it came back.
-        if failure is not None and not arrived:
+        if failure is not None and not understood:
             raise failure
-        return arrived
 
     def _note_unparsed(self, source: _Source, lines_read: int, understood: int) -> None:
-        if lines_read:
-            source.is_understood = understood > 0
+        """Note what was read. A strange line on a quiet platform does not make a strange log."""
+        if understood:
+            source.has_been_understood, source.not_understood_since = True, 0
+        else:
+            source.not_understood_since += lines_read
         for window in self._windows:
             window.add_unparsed(lines_read - understood)
 

@@ -13,8 +13,8 @@ from daemon.samplers.health import Health, health_task, uptime_words
 from daemon.side_by_side import SideBySide, Task
 
 _FROM_HEALTH = ("uptime", "uptime_s", "version")
-#: What the counters may take beyond their database's own bound, to tell of its failure.
-_GRACE_S = 0.2
+#: Before the tick's own deadline, which would take the health answer away with the counters.
+_SHARE_OF_DEADLINE = 0.95
 
 
 def build(config: Config, database: ObservedDatabase | None) -> Sampler:
@@ -49,8 +49,8 @@ def _tasks(
 ) -> dict[str, Task[Any]]:
     """Return what is read side by side, so that neither source costs the other its time."""
     tasks: dict[str, Task[Any]] = {}
-    if statements and database is not None and config.observed is not None:
-        limit_s = config.observed.query_timeout_s + _GRACE_S
+    if statements and database is not None:
+        limit_s = _SHARE_OF_DEADLINE * config.schedule.tick_deadline_s
         tasks["counts"] = Task(partial(count_each, database, statements), limit_s)
     if config.platform.health_url is not None:
         tasks["health"] = health_task(config.platform)
