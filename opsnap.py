@@ -1,5 +1,6 @@
 """The command line. Every command loads the configuration, and only the parts that it needs."""
 
+import ctypes
 import logging
 import os
 import sys
@@ -10,6 +11,8 @@ import click
 from config import Config, ConfigError, load
 
 _EXIT_BAD_CONFIG = 2
+#: Of glibc's malloc.h.
+_M_ARENA_MAX = -8
 
 
 def main() -> None:
@@ -77,6 +80,8 @@ def daemon(config_path: Path) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from daemon.failures import SampleError
+
+    _share_one_arena()
     from daemon.service import run
     from store.revision import SchemaError
 
@@ -116,6 +121,7 @@ def sample(config_path: Path, *, dry_run: bool) -> None:
 def web(config_path: Path) -> None:
     """Serve the page until SIGTERM or SIGINT."""
     config = _load(config_path)
+    _share_one_arena()
     from web.server import serve
 
     try:
@@ -145,6 +151,16 @@ def demo(interval_s: int, port: int, directory: Path | None) -> None:
     from demo.launching import launch
 
     sys.exit(launch(interval_s=interval_s, port=port, directory=directory))
+
+
+def _share_one_arena() -> None:
+    """Let all threads allocate from one arena: glibc's one for each costs 10 MB within a day.
+
+    Only what runs for long calls it. Where the C library has no such setting, nothing happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def _load(path: Path) -> Config:

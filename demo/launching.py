@@ -69,6 +69,7 @@ def _start_all(processes: Processes, directory: Path, interval_s: int, port: int
         "platform",
         *("gunicorn", "demo.platform:create_app()", "-b", f"127.0.0.1:{platform_port}"),
         *("--workers", "2", "--threads", "4", "--worker-tmp-dir", str(directory)),
+        *("--no-control-socket",),
         *("--access-logfile", str(directory / "access.log")),
         *("--access-logformat", _ACCESS_FORMAT),
         environ={"DEMO_DATABASE": str(database)},

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from flask import Flask, request
-from werkzeug.exceptions import MethodNotAllowed
+from flask import Flask
+from werkzeug.datastructures import ImmutableDict
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
@@ -14,20 +14,24 @@ from web.page import RenderedPages
 from web.security import with_security_headers
 
 _STATIC_MAX_AGE_S = 3600
-_METHODS = ("GET", "HEAD")
+
+
+class _ReadOnlyFlask(Flask):
+    """Flask that answers no OPTIONS by itself: there is nothing here but to read."""
+
+    default_config = ImmutableDict({**Flask.default_config, "PROVIDE_AUTOMATIC_OPTIONS": False})
 
 
 def create_app(config: Config) -> Flask:
     """Return the application for `config`. Opens nothing before the first request."""
     prefix = config.web.url_prefix
-    app = Flask(__name__, static_url_path=f"{prefix}/static")
+    app = _ReadOnlyFlask(__name__, static_url_path=f"{prefix}/static")
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _STATIC_MAX_AGE_S
     app.extensions["opsnap_record"] = Record(open_reader(config.store.url), config.store.source)
     app.extensions["opsnap_pages"] = RenderedPages()
     assets.register(app)
     formatting.register(app)
     errors.register(app)
-    app.before_request(_refuse_other_methods)
     app.register_blueprint(views.blueprint, url_prefix=prefix or None)
     app.register_blueprint(health.blueprint)
     wsgi_app: Any = with_security_headers(app.wsgi_app)
@@ -36,9 +40,3 @@ def create_app(config: Config) -> Flask:
         wsgi_app = ProxyFix(wsgi_app, x_for=hops, x_proto=hops, x_host=hops, x_prefix=hops)
     app.wsgi_app = wsgi_app  # type: ignore[method-assign]
     return app
-
-
-def _refuse_other_methods() -> None:
-    """Flask answers OPTIONS by itself; there is nothing here but to read."""
-    if request.method not in _METHODS:
-        raise MethodNotAllowed(_METHODS)

@@ -22,8 +22,8 @@ def conditional(body: bytes, content_type: str, identity: str, cache_control: st
     The tag is weak because nginx drops strong ones when it compresses.
     """
     tag = f'W/"{identity}"'
+    headers = [("ETag", tag), ("Cache-Control", cache_control)]
     known = request.environ.get("HTTP_IF_NONE_MATCH")
-    headers = {"ETag": tag, "Cache-Control": cache_control}
     if known is not None and (known == tag or request.if_none_match.contains_weak(identity)):
         return Response(status="304 NOT MODIFIED", headers=headers)
-    return Response(body, content_type=content_type, headers=headers)
+    return Response(body, headers=[*headers, ("Content-Type", content_type)])

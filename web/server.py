@@ -9,6 +9,8 @@ import sys
 from types import FrameType
 
 import waitress
+from waitress.channel import HTTPChannel
+from waitress.task import WSGITask
 
 from config import Config
 from web.app import create_app
@@ -38,6 +40,12 @@ def serve(config: Config) -> None:
         max_request_body_size=_MOST_BODY_BYTES,
         clear_untrusted_proxy_headers=False,
     )
+    # More requests than threads is what a busy minute looks like, not news for every one of them.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    # One socket is a server; several, of a name with several addresses, are a map of servers.
+    for one in [server, *getattr(server, "map", {}).values()]:
+        if hasattr(one, "channel_class"):
+            one.channel_class = _Channel
     path = f"{config.web.url_prefix}/engineering"
     # One socket has its own attributes; several, of a name with several addresses, are a list.
     listening = getattr(server, "effective_listen", None) or [
@@ -46,6 +54,23 @@ def serve(config: Config) -> None:
     for host, port in listening:
         log.info("the page is at http://%s:%s%s", host, port, path)
     server.run()
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """Keeps the connection after a 304, whose end is known although it has no Content-Length.
+
+    waitress closes it, so that every visitor who has the newest already would connect anew.
+    """
+
+    def set_close_on_finish(self) -> None:
+        """Close only what HTTP does not let stay open."""
+        asked_to_close = self.request.headers.get("CONNECTION", "").lower() == "close"
+        if self.has_body or self.version != "1.1" or asked_to_close:
+            super().set_close_on_finish()
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    task_class = _Task
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:
