@@ -76,11 +76,32 @@ def test_a_new_snapshot_has_a_new_tag(sqlite_url: str, tmp_path: Path, path: str
     assert wait_for(renewed, "an answer with the new snapshot").headers["ETag"] != tag
 
 
-def test_the_tag_of_the_page_tells_present_from_past(visitor: FlaskClient) -> None:
-    # The same snapshot, yet two pages: one of them says that it is the past.
-    present, past = visitor.get("/engineering"), visitor.get("/engineering?at=now")
-    assert present.data != past.data
+def test_the_tag_of_the_page_tells_present_from_past(sqlite_url: str, tmp_path: Path) -> None:
+    # The same snapshot, yet two pages: once it has a successor, it is the past.
+    first_ms = this_tick_ms() - INTERVAL_MS
+    store(sqlite_url, full_document(first_ms))
+    visitor = visitor_of(sqlite_url, tmp_path)
+    address = f"/engineering?at={iso(first_ms)}"
+    present = visitor.get(address)
+    store(sqlite_url, full_document(this_tick_ms()))
+
+    def renewed() -> TestResponse | None:
+        answer = visitor.get(address)
+        return (
+            answer if answer.data != present.data and b"This is the past" in answer.data else None
+        )
+
+    past = wait_for(renewed, "the page as the past")
+    assert b"This is the past" not in present.data
     assert present.headers["ETag"] != past.headers["ETag"]
+
+
+def test_the_newest_snapshot_is_the_present_also_when_it_is_asked_for_by_time(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    store(sqlite_url, full_document(this_tick_ms()))
+    visitor = visitor_of(sqlite_url, tmp_path)
+    assert b"This is the past" not in visitor.get("/engineering?at=now").data
 
 
 def test_the_tag_of_the_page_changes_when_its_snapshot_expires(
