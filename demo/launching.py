@@ -12,7 +12,7 @@ from string import Template
 from types import FrameType
 
 from demo.filling import fill
-from demo.processes import ProcessDiedError, Processes
+from demo.processes import SIGNALS, ProcessDiedError, Processes
 from demo.tables import connect
 
 _ACCESS_FORMAT = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s" %(D)s'
@@ -29,7 +29,7 @@ def launch(*, interval_s: int, port: int, directory: Path | None) -> int:
     `port` 0 takes any free one. Files go to `directory`, which is made if it is missing and
     keeps them, or to a temporary one that is removed.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, _interrupt)
     with ExitStack() as stack:
         if directory is None:
@@ -136,7 +136,7 @@ def _free_ports(count: int) -> list[int]:
 
 def _stop_undisturbed(processes: Processes) -> None:
     """Stop all of them, however often Ctrl-C is pressed meanwhile."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     processes.stop()
 

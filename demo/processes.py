@@ -5,11 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _STOP_PATIENCE_S = 3.0
+
+
+#: What ends the demo, each as KeyboardInterrupt.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessDiedError(Exception):
@@ -33,7 +37,7 @@ class Processes:
 
     def start(self, name: str, *arguments: str, environ: Mapping[str, str] | None = None) -> None:
         """Start `python -m …` in the background, deaf to the terminal's Ctrl-C."""
-        with self._log_path(name).open("ab") as log:
+        with self._log_path(name).open("ab") as log, _signals_deferred():
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own modules
                 [sys.executable, "-m", *arguments],
                 stdin=subprocess.DEVNULL,
@@ -67,3 +71,20 @@ class Processes:
 
     def _log_path(self, name: str) -> Path:
         return self._log_directory / f"{name}.log"
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Let signals wait for the end of the block, so that no process is started and forgotten."""
+    received: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: received.append(number))
+        for number in SIGNALS
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if received:
+        raise KeyboardInterrupt

@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from tests.browser.conftest import OpenPage
+from tests.support.waiting import wait_for
 from tests.support.watched_platform import WatchedPlatform
 
 WIDTHS = (320, 390, 768, 1280, 1920)
@@ -51,7 +52,9 @@ def test_a_page_in_trouble_is_sound_in_light_and_dark(
 def test_a_page_of_the_past_is_sound_in_light_and_dark(
     platform: WatchedPlatform, open_page: OpenPage
 ) -> None:
-    seen = open_page(f"{platform.page}?at={platform.document()['taken_at']}")
+    then = platform.document()["taken_at"]
+    wait_for(lambda: platform.document()["taken_at"] != then, "a newer snapshot")
+    seen = open_page(f"{platform.page}?at={then}")
     assert "This is the past" in seen.page.inner_text("body")
     assert accessibility_faults(seen.page) == []
     assert widths_that_scroll(seen.page) == []
