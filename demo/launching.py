@@ -42,7 +42,9 @@ def launch(*, interval_s: int, port: int, directory: Path | None) -> int:
             _say(f"\n  The page:  {page}\n  The same as JSON:  {_api(page)}\n")
             _say(f"  A snapshot every {interval_s} s. Ctrl-C stops everything.")
             while True:
-                processes.require_all_alive()
+                # Not the end of the demo: what the page says then is worth a look.
+                for name in processes.newly_dead():
+                    _say(f"  {name} has ended; the others go on.")
                 time.sleep(0.5)
         except ProcessDiedError as error:
             _say(str(error))

@@ -26,6 +26,7 @@ class Processes:
     def __init__(self, log_directory: Path) -> None:
         self._log_directory = log_directory
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._told: set[str] = set()
 
     def run(self, name: str, *arguments: str) -> None:
         """Run `python -m …` to its end. Raises ProcessDiedError unless it ends well."""
@@ -54,6 +55,12 @@ class Processes:
                 text = self._log_path(name).read_text(errors="replace")[-2000:]
                 msg = f"{name} ended with status {process.returncode}:\n{text}"
                 raise ProcessDiedError(msg)
+
+    def newly_dead(self) -> list[str]:
+        """Return the names of the processes that have ended since the last call."""
+        dead = [n for n, p in self._running.items() if n not in self._told and p.poll() is not None]
+        self._told.update(dead)
+        return dead
 
     def stop(self) -> None:
         """End every process, the last one first; one that does not end in time is killed."""
