@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from config import Config
@@ -104,15 +104,15 @@ class Cycle:
             mine = sampler.empty.keys() & tick.snapshot.intervals.keys()
             sampler.restore_intervals({key: tick.snapshot.intervals[key] for key in mine})
 
-    def _rank_depth(self, sections: dict[str, Section], now_ms: int) -> None:
+    def _rank_depth(self, sections: Mapping[str, Section], now_ms: int) -> None:
+        """Add the rank to the fresh section itself, so that it is carried with it."""
         queue = sections["queue"]
         if queue.status not in FRESH:
             return
         rank = self._depths.percentile_rank(queue.values["depth"], now_ms)
         queue.values["depth_percentile"] = rank
         if rank is None:
-            missing = {**queue.missing, "depth_percentile": "no_samples"}
-            sections["queue"] = replace(queue, missing=missing)
+            queue.missing["depth_percentile"] = "no_samples"
 
     def _document(self, taken_at_ms: int, sections: Mapping[str, Section]) -> Document:
         platform = self._config.platform

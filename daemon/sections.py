@@ -31,7 +31,7 @@ class Section:
     sampled_at_ms: int | None
     took_ms: float | None
     reason: str | None
-    missing: Mapping[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
     troubles: Mapping[str, SampleError] = field(default_factory=dict)
 
     def entry(self) -> dict[str, Any]:
