@@ -1,0 +1,1 @@
+"""The recorder's ring files: reading what applications recorded, each request once."""

@@ -1,0 +1,99 @@
+"""One ring file of the recorder, format version 1, as `recorder/ring.py` describes it."""
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from daemon.access_log.formats import Request
+
+MAGIC: Final = b"OPSNAPR1"
+RECORD_SIZE: Final = 128
+_HEADER = struct.Struct("<8sIIII")
+_RECORD = struct.Struct("<QQQHBB8s88sI")
+_CHECKED_BYTES = RECORD_SIZE - 4
+#: Records are read from the file in pieces of this many.
+_PIECE = 512
+_MOST_SLOTS = 1 << 22
+
+
+class RingError(Exception):
+    """The file is no ring, or is damaged."""
+
+
+@dataclass
+class RingFile:
+    """An open ring: `slots` records, of which the writer overwrites the oldest."""
+
+    fd: int
+    slots: int
+
+    @classmethod
+    def open(cls, path: Path) -> "RingFile":
+        """Open the ring at `path`. Raises OSError, and RingError when it is not one."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return cls(fd, _read_slots(os.pread(fd, _HEADER.size, 0)))
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.fd)
+
+    def has_writer(self) -> bool:
+        """Say whether the process that writes the ring lives: it holds a lock on the file."""
+        try:
+            fcntl.lockf(self.fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        fcntl.lockf(self.fd, fcntl.LOCK_UN)
+        return False
+
+    def slots_from(self, number: int) -> "Iterator[tuple[int, Request | None]]":
+        """Yield what the slots hold, from the one of record `number` on, at most once around.
+
+        Each is the number that stands there and its request; 0 and None for a slot that was never
+        written, is being written, or is damaged.
+        """
+        left = self.slots
+        slot = (number - 1) % self.slots
+        while left:
+            count = min(_PIECE, left, self.slots - slot)
+            piece = os.pread(self.fd, count * RECORD_SIZE, (slot + 1) * RECORD_SIZE)
+            whole = len(piece) - len(piece) % RECORD_SIZE
+            for start in range(0, whole, RECORD_SIZE):
+                yield _decode(piece, start)
+            if whole < count * RECORD_SIZE:
+                return
+            left -= count
+            slot = (slot + count) % self.slots
+
+
+def _read_slots(head: bytes) -> int:
+    """Return how many slots a header tells of. Raises RingError when it is none."""
+    if len(head) < _HEADER.size:
+        raise RingError("shorter than a header")
+    magic, record_size, slots, _pid, checksum = _HEADER.unpack(head)
+    if magic != MAGIC or zlib.crc32(head[:-4]) != checksum:
+        raise RingError("no header of version 1")
+    if record_size != RECORD_SIZE or not 0 < slots <= _MOST_SLOTS:
+        raise RingError("a header with impossible sizes")
+    return int(slots)
+
+
+def _decode(piece: bytes, start: int) -> tuple[int, Request | None]:
+    number, ended_at_ns, duration_ns, status, _, path_length, _, path, checksum = (
+        _RECORD.unpack_from(piece, start)
+    )
+    if number == 0 or zlib.crc32(piece[start : start + _CHECKED_BYTES]) != checksum:
+        return 0, None
+    text = path[:path_length].decode("latin-1")
+    # Rounded up: a request took some time, and what took less than 1 µs is not out of range.
+    duration_us = -(-duration_ns // 1000)
+    return number, Request(ended_at_ns // 1_000_000, duration_us, status, text)

@@ -1,0 +1,172 @@
+"""The ring file: what the recorder writes and the daemon reads, by two separate programs."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+
+from daemon.rings.following import RingFollower
+from daemon.rings.ring_file import MAGIC, RECORD_SIZE
+from recorder import ring as written_format
+from recorder.ring import RingWriter
+from tests.support.waiting import wait_for
+
+_SPAWN = multiprocessing.get_context("spawn")
+
+
+def _write_numbers(directory: str, first: int, last: int, slots: int, stays: bool) -> None:
+    """Write requests whose path and duration both tell their number, then end or stay."""
+    writer = RingWriter(directory, slots)
+    for number in range(first, last + 1):
+        writer.write(number * 1000, 200, b"GET", b"/%d" % number)
+    Path(directory, f"written-{first}").touch()
+    if stays:
+        signal.pause()
+
+
+def _start(
+    target: Callable[..., None], *arguments: object, waits_for: Path | None = None
+) -> BaseProcess:
+    process = _SPAWN.Process(target=target, args=arguments, daemon=True)
+    process.start()
+    if waits_for is not None:
+        wait_for(waits_for.exists, "the writer to have written")
+    return process
+
+
+def _paths(follower: RingFollower) -> list[str]:
+    return [request.path for request in follower.read_new()]
+
+
+def test_the_reader_and_the_writer_agree_on_the_format() -> None:
+    assert (MAGIC, RECORD_SIZE) == (written_format.MAGIC, written_format.RECORD_SIZE)
+
+
+def test_every_record_of_a_living_writer_is_read_once(tmp_path: Path) -> None:
+    process = _start(
+        _write_numbers, str(tmp_path), 1, 700, 1024, True, waits_for=tmp_path / "written-1"
+    )
+    follower = RingFollower(tmp_path)
+    try:
+        assert _paths(follower) == [f"/{n}" for n in range(1, 701)]
+        assert _paths(follower) == []
+        assert follower.lost == 0
+    finally:
+        process.kill()
+        process.join()
+
+
+def test_a_reader_that_starts_again_with_its_cursors_reads_on(tmp_path: Path) -> None:
+    process = _start(
+        _write_numbers, str(tmp_path), 1, 300, 1024, True, waits_for=tmp_path / "written-1"
+    )
+    first = RingFollower(tmp_path)
+    try:
+        assert len(_paths(first)) == 300
+        name, cursor = next(iter(first.cursors().items()))
+        again = RingFollower(tmp_path, {name: cursor - 20})
+        assert _paths(again) == [f"/{n}" for n in range(281, 301)]
+    finally:
+        process.kill()
+        process.join()
+
+
+def test_records_that_were_overwritten_before_they_were_read_are_counted_as_lost(
+    tmp_path: Path,
+) -> None:
+    process = _start(
+        _write_numbers, str(tmp_path), 1, 1000, 256, True, waits_for=tmp_path / "written-1"
+    )
+    follower = RingFollower(tmp_path)
+    try:
+        assert _paths(follower) == [f"/{n}" for n in range(745, 1001)]
+        assert follower.lost == 744
+    finally:
+        process.kill()
+        process.join()
+
+
+def test_the_ring_of_a_writer_killed_with_9_is_drained_and_then_removed(tmp_path: Path) -> None:
+    process = _start(
+        _write_numbers, str(tmp_path), 1, 500, 1024, True, waits_for=tmp_path / "written-1"
+    )
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    follower = RingFollower(tmp_path)
+    assert len(_paths(follower)) == 500
+    assert len(list(tmp_path.glob("*.ring"))) == 1
+    follower.remove_finished()
+    assert list(tmp_path.glob("*.ring")) == []
+
+
+def test_a_thousand_dead_rings_are_drained_whole_and_none_is_left(tmp_path: Path) -> None:
+    for number in range(1000):
+        writer = RingWriter(str(tmp_path), slots=64)
+        writer.write(number * 1000, 200, b"GET", b"/x")
+        writer.abandon()
+    follower = RingFollower(tmp_path)
+    assert sorted(r.duration_us for r in follower.read_new()) == list(range(1000))
+    follower.remove_finished()
+    assert list(tmp_path.glob("*.ring")) == []
+
+
+def test_a_damaged_file_is_counted_and_hides_no_other_ring(tmp_path: Path) -> None:
+    (tmp_path / "1-bad.ring").write_bytes(os.urandom(5000))
+    (tmp_path / "2-empty.ring").touch()
+    writer = RingWriter(str(tmp_path), slots=64)
+    writer.write(5_000_000, 200, b"GET", b"/ok")
+    writer.abandon()
+    follower = RingFollower(tmp_path)
+    assert [(r.duration_us, r.path) for r in follower.read_new()] == [(5000, "/ok")]
+    assert follower.damaged == 2
+
+
+def _hammer(directory: str, slots: int, seconds: float) -> None:
+    writer = RingWriter(directory, slots)
+    dice = random.Random(1)
+    number = 0
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        number += 1
+        # The payload proves itself: a path of its number, as long as the number's remainder says.
+        tail = b"x" * (number % 60)
+        writer.write(number * 1000, 200 + number % 300, b"GET", b"/%d/" % number + tail)
+        if dice.random() < 0.001:
+            time.sleep(0.0005)
+    Path(directory, "count").write_text(str(number))
+    signal.pause()
+
+
+@pytest.mark.parametrize("slots", [64, 16_384])
+def test_two_readers_beside_a_hammering_writer_see_no_torn_record(
+    tmp_path: Path, slots: int
+) -> None:
+    process = _start(_hammer, str(tmp_path), slots, 4.0)
+    try:
+        wait_for(lambda: list(tmp_path.glob("*.ring")), "a ring")
+        readers = [RingFollower(tmp_path), RingFollower(tmp_path)]
+        seen = [0, 0]
+        last = [0, 0]
+        is_over = False
+        while not is_over:
+            is_over = (tmp_path / "count").exists()
+            for index, reader in enumerate(readers):
+                for request in reader.read_new():
+                    number = request.duration_us
+                    assert request.path == f"/{number}/" + "x" * (number % 60)
+                    assert request.status == 200 + number % 300
+                    assert number > last[index]
+                    last[index] = number
+                    seen[index] += 1
+        total = int((tmp_path / "count").read_text())
+        for index, reader in enumerate(readers):
+            assert seen[index] + reader.lost == total
+    finally:
+        process.kill()
+        process.join()
