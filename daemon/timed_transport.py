@@ -146,12 +146,17 @@ class _TimedHttp(HTTPConnection):
         watch.resolved = time.perf_counter()
         watch.stage = "connect"
         opened = _first_that_connects([address[:2] for *_, address in found], watch)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        watch.connected = watch.secured = time.perf_counter()
-        watch.stage = "first byte"
-        watch.hold(opened)
-        opened.settimeout(watch.left_s())
-        self.timeout = watch.left_s()
+        try:
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            watch.connected = watch.secured = time.perf_counter()
+            watch.stage = "first byte"
+            watch.hold(opened)
+            self.timeout = watch.left_s()
+            opened.settimeout(self.timeout)
+        except BaseException:
+            # Nobody else knows of it yet: the deadline may pass right here.
+            opened.close()
+            raise
         return opened
 
 
