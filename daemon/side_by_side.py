@@ -71,6 +71,7 @@ class SideBySide(Generic[T]):
         """Run `tasks` and return an outcome for each, at the latest at the last deadline.
 
         All deadlines are cut to `within_s` seconds from now.
+
         An exception other than SampleError becomes the reason `internal`, and is logged whole.
         When `stop` is set the run ends within 0.1 s; what has not arrived is a `timeout`.
         """
@@ -80,25 +81,9 @@ class SideBySide(Generic[T]):
         waiting: dict[str, float] = {}
         started = 0
         for name, task in tasks.items():
-            if (old := self._threads.get(name)) is not None and old.is_alive():
-                # Still the failure of then: under another word it would read as news.
-                outcomes[name] = Outcome(
-                    began_at_ms, 0.0, failure=self._given_up.get(name, _timed_out())
-                )
-                continue
-            thread = threading.Thread(
-                target=_run_one,
-                args=(name, task, arrived),
-                name=f"{self._name}:{name}",
-                daemon=True,
-            )
-            try:
-                thread.start()
-            except RuntimeError as error:  # the system gives no more threads
-                failure = SampleError("internal", str(error))
+            if (failure := self._start(name, task, arrived)) is not None:
                 outcomes[name] = Outcome(began_at_ms, 0.0, failure=failure)
                 continue
-            self._threads[name] = thread
             waiting[name] = min(time.monotonic() + task.deadline_s, began + within_s)
             # By a plan of its own for each start: pauses that end late would add up.
             started += 1
@@ -120,6 +105,23 @@ class SideBySide(Generic[T]):
             if waiting.pop(name, None) is not None:
                 outcomes[name] = outcome
         return outcomes
+
+    def _start(
+        self, name: str, task: Task[T], arrived: "SimpleQueue[tuple[str, Outcome[T]]]"
+    ) -> SampleError | None:
+        """Start `task` in a thread of its own and return None, or return why it was not."""
+        if (old := self._threads.get(name)) is not None and old.is_alive():
+            # Still the failure of then: under another word it would read as news.
+            return self._given_up.get(name, _timed_out())
+        thread = threading.Thread(
+            target=_run_one, args=(name, task, arrived), name=f"{self._name}:{name}", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # the system gives no more threads
+            return SampleError("internal", str(error))
+        self._threads[name] = thread
+        return None
 
 
 def _is_set(stop: threading.Event | None) -> bool:
