@@ -9,6 +9,7 @@ from config.section import Section, Text
 
 #: Formats that have a name; anything else has to be a regular expression with named groups.
 NAMED_FORMATS = ("gunicorn", "nginx", "json")
+_ROUTES_OF_USERS = 5
 #: The groups of a custom regular expression that give a duration, one of which it needs.
 DURATION_GROUPS = ("duration_s", "duration_ms", "duration_us")
 #: All groups that a custom regular expression may name.
@@ -83,6 +84,20 @@ class LatencyClass(Section):
     )
     include: PathPrefixes = Field((), description="path prefixes that belong; empty: all")
     exclude: PathPrefixes = Field((), description="path prefixes that do not belong")
+    slowest_routes: int | None = Field(
+        None,
+        ge=0,
+        le=50,
+        description='how many of its slowest routes are shown; unset: 5 for "latency", none for '
+        "other classes, whose paths may be nobody else's business",
+    )
+
+    @property
+    def routes_shown(self) -> int:
+        """How many of the slowest routes are shown."""
+        if self.slowest_routes is not None:
+            return self.slowest_routes
+        return _ROUTES_OF_USERS if self.key == "latency" else 0
 
 
 class Latency(Section):
@@ -90,8 +105,8 @@ class Latency(Section):
 
     recorder_dir: str | None = Field(
         None,
-        description="reserved for the recorder's rings, which this version does not read: it "
-        "logs a warning at start and counts the access logs alone",
+        description="the directory that the platform's LatencyRecorder writes its rings into; may "
+        "stand beside access logs of other applications, not of the same ones",
     )
     access_logs: Annotated[
         tuple[AccessLog, ...],

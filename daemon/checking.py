@@ -1,6 +1,7 @@
 """`opsnap check`: every source is tried once, and what an operator should know is told."""
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from config import Config
 from config.masking import one_line
 from daemon.failures import SampleError
+from daemon.latency.looking import look_at
 from daemon.sampler import Reading
 from daemon.samplers import build_samplers
+from daemon.samplers.latency import request_sources
 from daemon.sections import LastGood
 from daemon.side_by_side import SideBySide, Task
 from store.engines import open_reader
@@ -55,7 +58,22 @@ def check_sources(config: Config) -> list[Finding]:
                 for part, failure in section.troubles.items()
                 if part
             ]
-    return findings + _warnings(config)
+    return findings + _check_request_sources(config) + _warnings(config)
+
+
+def _check_request_sources(config: Config) -> list[Finding]:
+    """Tell which rings and logs are seen, how fresh they are, and how busy."""
+    findings: list[Finding] = []
+    sources = {} if config.latency is None else request_sources(config.latency)
+    for name, source in sources.items():
+        began = time.perf_counter()
+        try:
+            status, detail = "ok", str(look_at(source))
+        except SampleError as error:
+            status, detail = "error", one_line(str(error))
+        took_ms = (time.perf_counter() - began) * 1000
+        findings.append(Finding(name, status, took_ms, detail, status == "error"))
+    return findings
 
 
 def _check_store(config: Config) -> Finding:

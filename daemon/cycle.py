@@ -2,18 +2,15 @@
 
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from config import Config
 from daemon.depth_history import DepthHistory
-from daemon.failures import SampleError
-from daemon.sampler import Reading, Sampler
+from daemon.sampler import Collecting, Cut, Reading, Sampler
 from daemon.sections import CARRIED_INTERVALS, FRESH, LastGood, Section
 from daemon.side_by_side import SideBySide, Task
 from store.codec import Document, encode
-from store.histograms import LatencyHistogram
 from store.times import iso_utc, plain_utc
 from store.writing import Snapshot
 
@@ -31,6 +28,7 @@ class Tick:
 
     snapshot: Snapshot
     sections: Mapping[str, Section]
+    cut: Cut | None
 
 
 class Cycle:
@@ -56,53 +54,61 @@ class Cycle:
         if status in FRESH and isinstance(depth, int):
             self._depths.add(taken_at_ms, depth)
 
-    def run(self, taken_at_ms: int, stop: threading.Event | None = None) -> Tick | None:
-        """Sample everything and return the tick, or None when `stop` was set meanwhile.
+    @property
+    def collecting(self) -> Collecting | None:
+        """What is collected between ticks, if anything is."""
+        return next((s.collecting for s in self._samplers if s.collecting), None)
 
-        The tick of a snapshot that was stored is to be handed to `stored`, any other to
-        `not_stored`.
-        """
+    def run(self, taken_at_ms: int, stop: threading.Event | None = None) -> Tick | None:
+        """Sample everything and return the tick, or None when `stop` was set meanwhile."""
+        sections = self.sample(taken_at_ms, stop)
+        return None if sections is None else self.finish(taken_at_ms, sections)
+
+    def sample(
+        self, taken_at_ms: int, stop: threading.Event | None = None
+    ) -> Mapping[str, Section] | None:
+        """Sample everything and return the sections, or None when `stop` was set meanwhile."""
         deadline_s = self._config.schedule.tick_deadline_s
         active = {s.name: Task(s.sample, deadline_s) for s in self._samplers if s.sample}
         outcomes = self._side_by_side.run(active, stop)
         if stop is not None and stop.is_set():
             return None
         sections: dict[str, Section] = {}
-        intervals: dict[str, LatencyHistogram] = {}
         for sampler in self._samplers:
             outcome = outcomes.get(sampler.name)
             sections |= self._last_good.sections_of(sampler, outcome, taken_at_ms)
-            intervals |= sampler.cut_intervals()
         self._rank_depth(sections, taken_at_ms)
-        document = self._document(taken_at_ms, sections)
+        return sections
+
+    def finish(self, taken_at_ms: int, sections: Mapping[str, Section]) -> Tick:
+        """Return the tick of what was sampled, with what was collected until now.
+
+        The tick of a snapshot that was stored is to be handed to `stored`, any other to
+        `not_stored`.
+        """
+        cut = self.collecting.cut() if self.collecting else None
         snapshot = Snapshot(
             source=self._config.store.source,
             taken_at_ms=taken_at_ms,
             interval_ms=self._interval_ms,
-            document=encode(document),
-            intervals=intervals,
+            document=encode(self._document(taken_at_ms, sections)),
+            intervals=cut.intervals if cut else {},
+            latency_state=cut.encoded() if cut else None,
         )
-        return Tick(snapshot, sections)
+        return Tick(snapshot, sections, cut)
 
     def stored(self, tick: Tick) -> None:
         """Note that the tick's snapshot is part of the record."""
         queue = tick.sections["queue"]
         if queue.status in FRESH:
             self._depths.add(tick.snapshot.taken_at_ms, queue.values["depth"])
-
-    def recorded_by_another(self) -> None:
-        """Let go of the requests until now: they are in the snapshot of another daemon."""
-        for sampler in self._samplers:
-            if sampler.sample and sampler.cut_intervals():
-                with suppress(SampleError):
-                    sampler.sample()
-                sampler.cut_intervals()
+        if self.collecting and tick.cut:
+            self.collecting.stored(tick.cut)
 
     def not_stored(self, tick: Tick) -> None:
         """Keep the tick's interval histograms: their requests go into the next snapshot."""
-        for sampler in self._samplers:
-            mine = sampler.empty.keys() & tick.snapshot.intervals.keys()
-            sampler.restore_intervals({key: tick.snapshot.intervals[key] for key in mine})
+        if self.collecting and tick.cut:
+            self.collecting.restore(tick.cut)
 
     def _rank_depth(self, sections: Mapping[str, Section], now_ms: int) -> None:
         """Add the rank to the fresh section itself, so that it is carried with it."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from contextlib import suppress
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,10 +12,13 @@ from config import Config
 from config.masking import one_line
 from daemon.cycle import Cycle, Tick
 from daemon.depth_history import WINDOW_MS
+from daemon.failures import SampleError
 from daemon.reporting import SourceLog, report_tick
+from daemon.sampler import Collecting
 from daemon.samplers import build_samplers
 from store.codec import decode
 from store.engines import open_writer
+from store.latency_state import checkpoint, read_state
 from store.reading import documents_since, newest_taken_at_ms
 from store.revision import require_current_schema
 from store.writing import TickAlreadyRecordedError, commit
@@ -26,10 +30,16 @@ _ON_TIME_MS = 1000
 
 
 class Recorder:
-    """Takes snapshots of what `config` names and commits them to the store behind `engine`."""
+    """Takes snapshots of what `config` names and commits them to the store behind `engine`.
+
+    `tick` and `drain` may be called by two threads, each by one at a time.
+    """
 
     def __init__(self, config: Config, engine: Engine) -> None:
-        """Take over what an earlier run left in the store. Raises SQLAlchemy's errors."""
+        """Take over what an earlier run left in the store.
+
+        Raises SQLAlchemy's errors, and SchemaError when what it left cannot be read.
+        """
         self._config, self._engine = config, engine
         self._interval_ms = config.schedule.interval_s * 1000
         self._cycle = Cycle(config, build_samplers(config))
@@ -37,7 +47,12 @@ class Recorder:
         self._store_is_broken = False
         self._mine_ms: int | None = None
         self._newest_ms: int | None = None
+        #: The snapshot that the collected goes on from, in Unix ms; 0 before the first.
+        self._collected_since_ms = 0
+        #: From the cut of what was collected to the end of its commit nothing else is cut.
+        self._storing = threading.Lock()
         self._remember_record()
+        self._resume_collecting()
 
     def tick(self, stop: threading.Event | None = None) -> Tick | None:
         """Take one snapshot and commit it; return it if it was committed.
@@ -51,6 +66,25 @@ class Recorder:
             log.exception("a tick failed in a way that is not foreseen")
             return None
 
+    def drain(self, *, is_last: bool = False) -> None:
+        """Collect what is new, and store it now if its source may not keep it until the next tick.
+
+        With `is_last` it is stored in any case. Never raises.
+        """
+        collecting = self._cycle.collecting
+        if collecting is None:
+            return
+        try:
+            with suppress(SampleError):  # the next tick meets it too, and tells of it
+                collecting.drain()
+            if (is_last or collecting.is_urgent()) and self._storing.acquire(blocking=False):
+                try:
+                    self._checkpoint(collecting)
+                finally:
+                    self._storing.release()
+        except Exception:
+            log.exception("draining failed in a way that is not foreseen")
+
     def _tick(self, stop: threading.Event | None) -> Tick | None:
         if stop is not None and stop.is_set():
             return None
@@ -59,28 +93,70 @@ class Recorder:
         if self._is_recorded(taken_at_ms):
             log.info("this tick is on record already; waiting for the next")
             if self._newest_ms != self._mine_ms:
-                self._cycle.recorded_by_another()
+                self._follow_the_other()
             return None
-        tick = self._cycle.run(taken_at_ms, stop)
-        if tick is None:
+        sections = self._cycle.sample(taken_at_ms, stop)
+        if sections is None:
             return None
-        self._source_log.report(tick.sections)
+        self._source_log.report(sections)
+        with self._storing:
+            tick = self._commit(self._cycle.finish(taken_at_ms, sections))
+        if tick is not None:
+            report_tick(taken_at_ms, sections, (time.perf_counter() - began) * 1000)
+        return tick
+
+    def _commit(self, tick: Tick) -> Tick | None:
+        """Commit a tick and return it; None when it could not be, which is told."""
         try:
             commit(self._engine, tick.snapshot)
         except TickAlreadyRecordedError as error:
             log.warning("tick not stored: %s", error)
+            self._resume_collecting()
             return None
         except SQLAlchemyError as error:
             self._cycle.not_stored(tick)
             self._tell_store_broken(error)
             return None
-        if self._store_is_broken:
-            self._store_is_broken = False
-            log.info("store: mended")
-        self._mine_ms = taken_at_ms
+        self._tell_store_mended()
+        self._mine_ms = self._collected_since_ms = tick.snapshot.taken_at_ms
         self._cycle.stored(tick)
-        report_tick(taken_at_ms, tick.sections, (time.perf_counter() - began) * 1000)
         return tick
+
+    def _checkpoint(self, collecting: Collecting) -> None:
+        """Store what was collected since the last snapshot, between two of them."""
+        held = collecting.held()
+        try:
+            is_stored = checkpoint(
+                self._engine,
+                self._config.store.source,
+                self._collected_since_ms,
+                held.encoded(),
+            )
+        except SQLAlchemyError as error:
+            self._tell_store_broken(error)
+            return
+        self._tell_store_mended()
+        # Otherwise somebody else writes under this name, as the next tick will find out.
+        if is_stored:
+            collecting.stored(held)
+            collecting.tidy()
+
+    def _follow_the_other(self) -> None:
+        """Let go of what was collected until now: it is in the snapshot of another daemon."""
+        try:
+            with self._storing:
+                self._resume_collecting()
+        except SQLAlchemyError as error:
+            self._tell_store_broken(error)
+
+    def _resume_collecting(self) -> None:
+        """Go on from the stored state: an earlier run's, or that of another daemon."""
+        if self._cycle.collecting is None:
+            return
+        with self._engine.connect() as connection:
+            stored = read_state(connection, self._config.store.source)
+        self._cycle.collecting.resume(stored.state if stored else None)
+        self._collected_since_ms = stored.taken_at_ms if stored else 0
 
     def _is_recorded(self, taken_at_ms: int) -> bool:
         """Say whether the tick's slot has a snapshot; when the store cannot tell, it has none."""
@@ -91,6 +167,11 @@ class Recorder:
             return False
         self._newest_ms = newest_ms
         return newest_ms is not None and newest_ms >= taken_at_ms - taken_at_ms % self._interval_ms
+
+    def _tell_store_mended(self) -> None:
+        if self._store_is_broken:
+            self._store_is_broken = False
+            log.info("store: mended")
 
     def _tell_store_broken(self, error: SQLAlchemyError) -> None:
         if not self._store_is_broken:

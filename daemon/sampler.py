@@ -2,13 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from daemon.failures import SampleError
-from store.histograms import LatencyHistogram
-
-#: The intervals' histograms by latency class.
-Intervals = Mapping[str, LatencyHistogram]
+from daemon.requests import Position
+from store.intervals import LatencyInterval
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,45 @@ class Reading:
     troubles: Mapping[str, SampleError] = field(default_factory=dict)
 
 
-def _nothing() -> Intervals:
-    return {}
+@dataclass(frozen=True)
+class Cut:
+    """What was collected between two snapshots, by latency class, to be stored with the second.
+
+    `encoded` returns the state from which collecting goes on once that is done, `positions` are
+    those in it.
+    """
+
+    intervals: Mapping[str, LatencyInterval]
+    positions: Mapping[str, Position]
+    encoded: Callable[[], bytes]
 
 
-def _keep(_intervals: Intervals) -> None:
-    return None
+class Collecting(Protocol):
+    """What a sampler collects all the time, each thing once; see `daemon.latency.collector`."""
+
+    def resume(self, stored: bytes | None) -> None:
+        """Go on from a stored state; None: the first start. Raises SchemaError."""
+
+    def drain(self) -> None:
+        """Collect what is new. Raises SampleError."""
+
+    def is_urgent(self) -> bool:
+        """Say whether what was collected had better be stored before the next snapshot."""
+
+    def cut(self) -> Cut:
+        """Return what was collected since the last cut."""
+
+    def held(self) -> Cut:
+        """Return a cut without intervals, whose state has what was collected since the last."""
+
+    def restore(self, cut: Cut) -> None:
+        """Take back what could not be stored, to be part of the next cut."""
+
+    def stored(self, cut: Cut) -> None:
+        """Note that the state of `cut` is stored."""
+
+    def tidy(self) -> None:
+        """Remove what the stored state is done with."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +70,14 @@ class Sampler:
     """How the sections that belong together are read.
 
     `empty` has the form of each section when nothing is known, all values null. `sample` reads
-    them, or raises SampleError; it is None when nothing is configured to be read. A sampler
-    that also fills interval histograms hands them over with `cut_intervals`, and takes them back
-    with `restore_intervals` when they could not be stored.
+    them, or raises SampleError; it is None when nothing is configured to be read. `collecting` is
+    there when it also fills interval histograms.
     """
 
     name: str
     empty: Mapping[str, Any]
     sample: Callable[[], Mapping[str, Reading]] | None
-    cut_intervals: Callable[[], Intervals] = _nothing
-    restore_intervals: Callable[[Intervals], None] = _keep
+    collecting: Collecting | None = None
 
 
 def partial_reading(values: Mapping[str, Any], failures: Mapping[str, SampleError]) -> Reading:

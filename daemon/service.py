@@ -5,8 +5,10 @@ import os
 import signal
 import sys
 import threading
+import time
 
 from config import Config
+from daemon.draining import Draining
 from daemon.recording import Recorder
 from daemon.ticking import Ticking
 from store.engines import open_writer
@@ -43,16 +45,18 @@ def run(config: Config) -> int:
         config.store.source,
         config.schedule.interval_s,
     )
-    if config.latency is not None and config.latency.recorder_dir is not None:
-        log.warning("latency.recorder_dir is not read by this version: access logs alone count")
+    draining = Draining(recorder.drain)
+    draining.start()
     ticking.start()
     while (received := signal.sigtimedwait(_STOP_SIGNALS, 1.0)) is None:
         ticking.watch_clock()
     log.info("%s: stopping", signal.Signals(received.si_signo).name)
     stop.set()
-    if not ticking.stop(_STOP_PATIENCE_S):
-        # A commit that hangs on its disk or server: it is atomic, so leaving now loses it whole.
-        log.warning("the tick in progress did not end; leaving without it")
+    ends = time.monotonic() + _STOP_PATIENCE_S
+    if not ticking.stop(_STOP_PATIENCE_S) or not draining.stop(ends - time.monotonic()):
+        # A commit that hangs on its disk or server: it is atomic, so leaving now loses it whole,
+        # and what is in no commit is read again from where it came.
+        log.warning("what is in progress did not end; leaving without it")
         logging.shutdown()
         os._exit(0)
     engine.dispose()

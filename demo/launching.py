@@ -67,6 +67,8 @@ def _start_all(processes: Processes, directory: Path, interval_s: int, port: int
     _say("starting the platform, its nodes and its traffic …")
     nodes = [f"{p}:{ms}" for p, ms in zip(node_ports, _NODE_DELAYS_MS, strict=True)]
     processes.start("nodes", "demo.nodes", *nodes)
+    rings = directory / "latency"
+    rings.mkdir(exist_ok=True)
     processes.start(
         "platform",
         *("gunicorn", "demo.platform:create_app()", "-b", f"127.0.0.1:{platform_port}"),
@@ -74,7 +76,7 @@ def _start_all(processes: Processes, directory: Path, interval_s: int, port: int
         *("--no-control-socket",),
         *("--access-logfile", str(directory / "access.log")),
         *("--access-logformat", _ACCESS_FORMAT),
-        environ={"DEMO_DATABASE": str(database)},
+        environ={"DEMO_DATABASE": str(database), "DEMO_RECORDER_DIR": str(rings)},
     )
     _wait_for(processes, platform_port, "/health")
     processes.start("workers", "demo.workers", str(database))
@@ -121,7 +123,7 @@ def _wait_for(processes: Processes, port: int, path: str) -> None:
 
 
 def _wait_for_admin_traffic(processes: Processes, log: Path) -> None:
-    """Return when both classes of requests are in the log, so that no panel starts empty."""
+    """Return when both classes of requests were answered, so that no panel starts empty."""
     ends = time.monotonic() + _START_PATIENCE_S
     while time.monotonic() < ends and "/admin/" not in log.read_text(errors="replace"):
         processes.require_all_alive()

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from demo.filling import BUCKETS, CLICK_RATES, SURFACES, video_ids
 from demo.tables import connect
+from recorder import LatencyRecorder
 
 VERSION = "1.2.0"
 _FEED_LENGTH = 4
@@ -22,8 +23,13 @@ routes = Blueprint("platform", __name__)
 
 
 def create_app() -> Flask:
-    """Return the application over the database that `DEMO_DATABASE` names."""
+    """Return the application over the database that `DEMO_DATABASE` names.
+
+    Its requests are recorded into rings in the directory that `DEMO_RECORDER_DIR` names.
+    """
     app = Flask(__name__)
+    recorded = LatencyRecorder(app.wsgi_app, os.environ["DEMO_RECORDER_DIR"])
+    app.wsgi_app = recorded  # type: ignore[method-assign]
     app.config["DATABASE"] = Path(os.environ["DEMO_DATABASE"])
     app.config["STARTED"] = time.monotonic()
     app.register_blueprint(routes)

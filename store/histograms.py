@@ -5,7 +5,8 @@ before base64, which its Java, C, Go, Rust and JavaScript implementations read t
 """
 
 import base64
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Self
 
 from hdrh.histogram import HdrHistogram
@@ -40,6 +41,20 @@ class LatencyHistogram:
         self.clamped += not 0 <= duration_us <= HIGHEST_US
         self.min_us = duration_us if self.min_us is None else min(self.min_us, duration_us)
         self.max_us = duration_us if self.max_us is None else max(self.max_us, duration_us)
+
+    def record_all(self, durations_us: Sequence[int], *, errors: int) -> None:
+        """Add the requests of `durations_us`, of which `errors` failed: `record` for many."""
+        if not durations_us:
+            return
+        lowest_us, highest_us = min(durations_us), max(durations_us)
+        for duration_us, count in Counter(durations_us).items():
+            within_us = min(max(duration_us, LOWEST_US), HIGHEST_US)
+            self._histogram.record_value(within_us, count)
+            self.clamped += 0 if 0 <= duration_us <= HIGHEST_US else count
+        self.count += len(durations_us)
+        self.errors += errors
+        self.min_us = lowest_us if self.min_us is None else min(self.min_us, lowest_us)
+        self.max_us = highest_us if self.max_us is None else max(self.max_us, highest_us)
 
     def merge(self, other: Self) -> None:
         """Add everything that `other` holds; the result is the same as recording it all here."""

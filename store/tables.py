@@ -7,7 +7,7 @@ on what speaks PostgreSQL. The migrations in `migrations/` create it; a test hol
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
 
 #: The newest revision in `migrations/versions`, which this program reads and writes.
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData()
 
@@ -28,7 +28,8 @@ snapshots = Table(
     Column("document", Text, nullable=False),
 )
 
-#: The requests of one tick's interval, by latency class. Durations in microseconds.
+#: The requests of one tick's interval, by latency class. Durations in microseconds; of rows from
+#: before revision 0002 nobody knows when their requests ended, and what was lost: null.
 interval_histograms = Table(
     "interval_histograms",
     metadata,
@@ -41,4 +42,18 @@ interval_histograms = Table(
     Column("min_us", BigInteger),
     Column("max_us", BigInteger),
     Column("histogram", LargeBinary, nullable=False),
+    Column("oldest_at", BigInteger),
+    Column("newest_at", BigInteger),
+    Column("lost", BigInteger),
+    Column("unparsed", BigInteger),
+)
+
+#: How far the daemon has read its sources of requests, what it has counted since the snapshot
+#: taken at `taken_at` (0 before the first), and its windows: as `daemon.latency.state` writes it.
+latency_state = Table(
+    "latency_state",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("taken_at", BigInteger, nullable=False),
+    Column("state", LargeBinary, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""Committing a snapshot: the document and its interval histograms in one transaction."""
+"""Committing a snapshot: document, interval histograms and cursors in one transaction."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from store.histograms import LatencyHistogram
+from store.intervals import LatencyInterval
+from store.latency_state import write_state
 from store.tables import interval_histograms, snapshots, sources
 
 
@@ -16,13 +17,18 @@ class TickAlreadyRecordedError(Exception):
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one tick commits. Times in Unix milliseconds, intervals by latency class."""
+    """What one tick commits. Times in Unix milliseconds, intervals by latency class.
+
+    `latency_state` is where reading goes on after this snapshot, as bytes; None leaves what is
+    stored of it.
+    """
 
     source: str
     taken_at_ms: int
     interval_ms: int
     document: str
-    intervals: Mapping[str, LatencyHistogram]
+    intervals: Mapping[str, LatencyInterval]
+    latency_state: bytes | None = None
 
     @property
     def tick_at_ms(self) -> int:
@@ -40,19 +46,11 @@ def commit(engine: Engine, snapshot: Snapshot) -> None:
         _advance(connection, snapshot)
         key = {"source": snapshot.source, "taken_at": snapshot.taken_at_ms}
         connection.execute(insert(snapshots).values(**key, document=snapshot.document))
-        for class_key, histogram in snapshot.intervals.items():
-            connection.execute(
-                insert(interval_histograms).values(
-                    **key,
-                    class_key=class_key,
-                    count=histogram.count,
-                    errors=histogram.errors,
-                    clamped=histogram.clamped,
-                    min_us=histogram.min_us,
-                    max_us=histogram.max_us,
-                    histogram=histogram.encode(),
-                )
-            )
+        for class_key, interval in snapshot.intervals.items():
+            values = {**key, "class_key": class_key, **interval.columns()}
+            connection.execute(insert(interval_histograms).values(**values))
+        if snapshot.latency_state is not None:
+            write_state(connection, snapshot.source, snapshot.taken_at_ms, snapshot.latency_state)
 
 
 def _advance(connection: Connection, snapshot: Snapshot) -> None:

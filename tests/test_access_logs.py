@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.latency import AccessLog
-from daemon.access_log.formats import Request, parser
+from daemon.access_log.formats import parser
+from daemon.requests import Request
 from tests.support.properties import unhurried
 
 #: 20 November 2026, 10:13:30 UTC, in Unix milliseconds.

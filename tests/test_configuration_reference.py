@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from config import Config, ConfigError, load
 from config.reference import markdown
 from config.reference_introduction import LOG_EXAMPLES, LogExample
-from daemon.access_log.formats import Request, parser
+from daemon.access_log.formats import parser
+from daemon.requests import Request
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "CONFIGURATION.md"

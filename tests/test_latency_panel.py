@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.latency import LatencyClass
-from daemon.access_log.formats import Request
 from daemon.latency.window import Window
+from daemon.requests import Request
 from store.codec import Document
 from tests.support.configuring import bottube_tree
 from tests.support.properties import unhurried
@@ -156,8 +156,8 @@ def test_a_window_of_any_requests_has_numpys_nearest_ranks(
     rules = LatencyClass(key="latency", title="t", window=window)
     kept = Window(rules)
     for duration_us in durations_us:
-        kept.add(Request(1, duration_us, 200, "/"))
-    entry, last = kept.describe(None), durations_us[-window:]
+        kept.add([Request(1, duration_us, 200, "/")])
+    entry, last = kept.describe(), durations_us[-window:]
     for key, percentile in (("p50", 50), ("p95", 95), ("p99", 99)):
         _assert_is_percentile(entry[key], last, percentile)
     assert entry["max"] == max(last) / 1000

@@ -203,20 +203,20 @@ def test_an_interval_has_exactly_the_requests_since_the_last_cut(
     log.write_text(log_line() * 10)
     collector = collecting(log)
     collector.sample()
-    collector.cut_intervals()
+    collector.cut()
     for users, admin in ((3, 1), (0, 0), (5, 2)):
         lines = [log_line(duration_us=1_000 + n, status=500 + n) for n in range(users)]
         lines += [log_line("/admin/backfill", 40_000_000)] * admin
         append(log, *lines)
         collector.sample()
-        intervals = collector.cut_intervals()
-        assert {key: one.count for key, one in intervals.items()} == {
+        intervals = collector.cut().intervals
+        assert {key: one.histogram.count for key, one in intervals.items()} == {
             "latency": users,
             "latency_admin": admin,
         }
-        assert intervals["latency"].errors == users
-        assert intervals["latency"].max_us == (999 + users if users else None)
-        assert intervals["latency"].min_us == (1_000 if users else None)
+        assert intervals["latency"].histogram.errors == users
+        assert intervals["latency"].histogram.max_us == (999 + users if users else None)
+        assert intervals["latency"].histogram.min_us == (1_000 if users else None)
 
 
 def test_intervals_that_were_not_stored_are_part_of_the_next_ones(
@@ -232,12 +232,12 @@ def test_intervals_that_were_not_stored_are_part_of_the_next_ones(
     append(log, log_line(duration_us=8_000, status=503))
     stored = cycle.run(now_ms())
     assert stored is not None
-    users, admin = (stored.snapshot.intervals[key] for key in CLASSES)
+    users, admin = (stored.snapshot.intervals[key].histogram for key in CLASSES)
     assert (users.count, users.errors, users.min_us, users.max_us) == (2, 1, 2_000, 8_000)
     assert (admin.count, admin.max_us) == (1, 7_000_000)
     after = cycle.run(now_ms())
     assert after is not None
-    assert {one.count for one in after.snapshot.intervals.values()} == {0}
+    assert {one.histogram.count for one in after.snapshot.intervals.values()} == {0}
 
 
 def test_a_log_that_cannot_be_read_in_time_delays_no_tick_and_counts_when_it_is_read(
@@ -263,12 +263,12 @@ def test_a_log_that_cannot_be_read_in_time_delays_no_tick_and_counts_when_it_is_
     assert tick.sections["nodes"].status == "ok"
     assert took_s < 0.8 + 0.5
     # What was counted by then belongs to that tick, the rest to those after it.
-    counted = tick.snapshot.intervals["latency"].count
+    counted = tick.snapshot.intervals["latency"].histogram.count
     ends = time.monotonic() + 20
     while counted < lines and time.monotonic() < ends:
         tick = cycle.run(now_ms())
         assert tick is not None
-        counted += tick.snapshot.intervals["latency"].count
+        counted += tick.snapshot.intervals["latency"].histogram.count
     assert counted == lines
 
 
@@ -284,7 +284,7 @@ def test_one_log_of_two_at_fault_is_named_and_the_others_requests_are_counted(
     append(log, log_line() * 3)
     tick = cycle.run(now_ms())
     assert tick is not None
-    assert tick.snapshot.intervals["latency"].count == 3
+    assert tick.snapshot.intervals["latency"].histogram.count == 3
     missing.write_text("")
     assert document_of(cycle)["latency"]["samples"] == 5
 

@@ -138,7 +138,7 @@ def test_wrong_3_the_pages_own_requests_are_in_no_figure(
     for name in ("latency", "latency_admin"):
         assert (first[name]["samples"], first[name]["max"]) == (1, 5.0)
         assert tick.sections[name].values["samples"] == 1
-        assert tick.snapshot.intervals[name].count == 0
+        assert tick.snapshot.intervals[name].histogram.count == 0
 
 
 def test_wrong_4_a_view_probes_no_node_asks_no_health_and_opens_no_database(

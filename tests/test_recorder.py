@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from daemon.access_log.formats import Request
-from daemon.rings.following import RingFollower
+from daemon.requests import Request
 from recorder import AsgiLatencyRecorder, LatencyRecorder
 from recorder.recording import Recorder
+from tests.support.rings import RingReader
 
 _PROJECT = Path(__file__).parents[1]
 
@@ -43,7 +43,7 @@ def _hello(_environ: dict[str, Any], start_response: Callable[..., Any]) -> Iter
 
 
 def _recorded(directory: Path) -> list[Request]:
-    return list(RingFollower(directory).read_new())
+    return list(RingReader(directory).read_new())
 
 
 def test_a_request_is_recorded_with_its_status_and_path_and_without_its_query(

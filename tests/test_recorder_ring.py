@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from daemon.rings.following import RingFollower
 from daemon.rings.ring_file import MAGIC, RECORD_SIZE
 from recorder import ring as written_format
 from recorder.ring import RingWriter
+from tests.support.rings import RingReader
 from tests.support.waiting import wait_for
 
 _SPAWN = multiprocessing.get_context("spawn")
@@ -40,10 +40,6 @@ def _start(
     return process
 
 
-def _paths(follower: RingFollower) -> list[str]:
-    return [request.path for request in follower.read_new()]
-
-
 def test_the_reader_and_the_writer_agree_on_the_format() -> None:
     assert (MAGIC, RECORD_SIZE) == (written_format.MAGIC, written_format.RECORD_SIZE)
 
@@ -52,10 +48,10 @@ def test_every_record_of_a_living_writer_is_read_once(tmp_path: Path) -> None:
     process = _start(
         _write_numbers, str(tmp_path), 1, 700, 1024, True, waits_for=tmp_path / "written-1"
     )
-    follower = RingFollower(tmp_path)
+    follower = RingReader(tmp_path)
     try:
-        assert _paths(follower) == [f"/{n}" for n in range(1, 701)]
-        assert _paths(follower) == []
+        assert follower.paths() == [f"/{n}" for n in range(1, 701)]
+        assert follower.paths() == []
         assert follower.lost == 0
     finally:
         process.kill()
@@ -66,12 +62,12 @@ def test_a_reader_that_starts_again_with_its_cursors_reads_on(tmp_path: Path) ->
     process = _start(
         _write_numbers, str(tmp_path), 1, 300, 1024, True, waits_for=tmp_path / "written-1"
     )
-    first = RingFollower(tmp_path)
+    first = RingReader(tmp_path)
     try:
-        assert len(_paths(first)) == 300
+        assert len(first.paths()) == 300
         name, cursor = next(iter(first.cursors().items()))
-        again = RingFollower(tmp_path, {name: cursor - 20})
-        assert _paths(again) == [f"/{n}" for n in range(281, 301)]
+        again = RingReader(tmp_path, {name: cursor - 20})
+        assert again.paths() == [f"/{n}" for n in range(281, 301)]
     finally:
         process.kill()
         process.join()
@@ -83,9 +79,9 @@ def test_records_that_were_overwritten_before_they_were_read_are_counted_as_lost
     process = _start(
         _write_numbers, str(tmp_path), 1, 1000, 256, True, waits_for=tmp_path / "written-1"
     )
-    follower = RingFollower(tmp_path)
+    follower = RingReader(tmp_path)
     try:
-        assert _paths(follower) == [f"/{n}" for n in range(745, 1001)]
+        assert follower.paths() == [f"/{n}" for n in range(745, 1001)]
         assert follower.lost == 744
     finally:
         process.kill()
@@ -98,8 +94,8 @@ def test_the_ring_of_a_writer_killed_with_9_is_drained_and_then_removed(tmp_path
     )
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    follower = RingFollower(tmp_path)
-    assert len(_paths(follower)) == 500
+    follower = RingReader(tmp_path)
+    assert len(follower.paths()) == 500
     assert len(list(tmp_path.glob("*.ring"))) == 1
     follower.remove_finished()
     assert list(tmp_path.glob("*.ring")) == []
@@ -110,7 +106,7 @@ def test_a_thousand_dead_rings_are_drained_whole_and_none_is_left(tmp_path: Path
         writer = RingWriter(str(tmp_path), slots=64)
         writer.write(number * 1000, 200, b"GET", b"/x")
         writer.abandon()
-    follower = RingFollower(tmp_path)
+    follower = RingReader(tmp_path)
     assert sorted(r.duration_us for r in follower.read_new()) == list(range(1000))
     follower.remove_finished()
     assert list(tmp_path.glob("*.ring")) == []
@@ -122,9 +118,10 @@ def test_a_damaged_file_is_counted_and_hides_no_other_ring(tmp_path: Path) -> No
     writer = RingWriter(str(tmp_path), slots=64)
     writer.write(5_000_000, 200, b"GET", b"/ok")
     writer.abandon()
-    follower = RingFollower(tmp_path)
+    follower = RingReader(tmp_path)
     assert [(r.duration_us, r.path) for r in follower.read_new()] == [(5000, "/ok")]
-    assert follower.damaged == 2
+    assert follower.damaged() == ["1-bad.ring", "2-empty.ring"]
+    assert follower.unknown_losses == 2
 
 
 def _hammer(directory: str, slots: int, seconds: float) -> None:
@@ -150,7 +147,7 @@ def test_two_readers_beside_a_hammering_writer_see_no_torn_record(
     process = _start(_hammer, str(tmp_path), slots, 4.0)
     try:
         wait_for(lambda: list(tmp_path.glob("*.ring")), "a ring")
-        readers = [RingFollower(tmp_path), RingFollower(tmp_path)]
+        readers = [RingReader(tmp_path), RingReader(tmp_path)]
         seen = [0, 0]
         last = [0, 0]
         is_over = False

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from store.codec import decode, encode
 from store.engines import open_reader, open_writer
-from store.histograms import LatencyHistogram
+from store.intervals import LatencyInterval
 from store.reading import StoredSnapshot, documents_since, newest_taken_at_ms, snapshot_at
 from store.writing import Snapshot, TickAlreadyRecordedError, commit
 from tests.support.documents import INTERVAL_MS, TAKEN_AT_MS, full_document
@@ -47,21 +47,21 @@ def snapshot(taken_at_ms: int = TAKEN_AT_MS, source: str = "one", **more: Any) -
     return Snapshot(source=source, taken_at_ms=taken_at_ms, interval_ms=INTERVAL_MS, **given)
 
 
-def histogram_of(*durations_us: int, errors: int = 0) -> LatencyHistogram:
-    histogram = LatencyHistogram()
+def interval_of(*durations_us: int, errors: int = 0) -> LatencyInterval:
+    interval = LatencyInterval()
     for number, duration_us in enumerate(durations_us):
-        histogram.record(duration_us, is_error=number < errors)
-    return histogram
+        interval.histogram.record(duration_us, is_error=number < errors)
+    return interval
 
 
 def test_a_snapshot_is_its_document_and_the_histograms_of_its_interval(
     store_url: str, writer: Engine
 ) -> None:
     text = encode(full_document())
-    users = histogram_of(4000, 5000, 5000, 486_000, errors=2)
+    users = interval_of(4000, 5000, 5000, 486_000, errors=2)
     commit(
         writer,
-        snapshot(document=text, intervals={"latency": users, "latency_admin": LatencyHistogram()}),
+        snapshot(document=text, intervals={"latency": users, "latency_admin": LatencyInterval()}),
     )
     assert rows(store_url, ALL_SNAPSHOTS) == [("one", TAKEN_AT_MS, text)]
     (user, admin) = rows(store_url, ALL_INTERVALS)
@@ -75,15 +75,15 @@ def test_a_snapshot_is_its_document_and_the_histograms_of_its_interval(
 
 
 def test_nobody_sees_a_part_of_a_snapshot(store_url: str, writer: Engine) -> None:
-    class PeekHalfway(dict[str, LatencyHistogram]):
+    class PeekHalfway(dict[str, LatencyInterval]):
         """Looks at the store after the document was written, before the histograms are."""
 
-        def items(self) -> ItemsView[str, LatencyHistogram]:
+        def items(self) -> ItemsView[str, LatencyInterval]:
             seen.append([rows(store_url, sql) for sql in (ALL_SNAPSHOTS, ALL_SOURCES)])
             return super().items()
 
     seen: list[list[Any]] = []
-    commit(writer, snapshot(intervals=PeekHalfway(latency=histogram_of(5000))))
+    commit(writer, snapshot(intervals=PeekHalfway(latency=interval_of(5000))))
     assert seen == [[[], []]]
     assert len(rows(store_url, ALL_SNAPSHOTS)) == len(rows(store_url, ALL_INTERVALS)) == 1
 
@@ -91,7 +91,7 @@ def test_nobody_sees_a_part_of_a_snapshot(store_url: str, writer: Engine) -> Non
 def test_a_snapshot_that_fails_halfway_leaves_nothing(store_url: str, writer: Engine) -> None:
     commit(writer, snapshot(TAKEN_AT_MS - INTERVAL_MS))
     before = [rows(store_url, sql) for sql in (ALL_SNAPSHOTS, ALL_INTERVALS, ALL_SOURCES)]
-    nameless: dict[Any, LatencyHistogram] = {"latency": histogram_of(5000), None: histogram_of(1)}
+    nameless: dict[Any, LatencyInterval] = {"latency": interval_of(5000), None: interval_of(1)}
     with pytest.raises(IntegrityError):
         commit(writer, snapshot(intervals=nameless))
     after = [rows(store_url, sql) for sql in (ALL_SNAPSHOTS, ALL_INTERVALS, ALL_SOURCES)]
@@ -106,7 +106,7 @@ def test_a_second_snapshot_of_the_same_tick_is_refused(
 ) -> None:
     commit(writer, snapshot(document='{"first":true}'))
     with pytest.raises(TickAlreadyRecordedError):
-        commit(writer, snapshot(TAKEN_AT_MS + offset_ms, intervals={"latency": histogram_of(1)}))
+        commit(writer, snapshot(TAKEN_AT_MS + offset_ms, intervals={"latency": interval_of(1)}))
     assert rows(store_url, ALL_SNAPSHOTS) == [("one", TAKEN_AT_MS, '{"first":true}')]
     assert rows(store_url, ALL_INTERVALS) == []
     assert rows(store_url, ALL_SOURCES) == [("one", TAKEN_AT_MS)]
@@ -135,7 +135,7 @@ def test_an_older_tick_is_refused_so_that_the_record_only_grows_forward(
 def test_sources_know_nothing_of_each_other(store_url: str, writer: Engine, reader: Engine) -> None:
     later_ms = TAKEN_AT_MS + INTERVAL_MS
     commit(writer, snapshot(later_ms, "one"))
-    commit(writer, snapshot(TAKEN_AT_MS, "two", intervals={"latency": histogram_of(5)}))
+    commit(writer, snapshot(TAKEN_AT_MS, "two", intervals={"latency": interval_of(5)}))
     with pytest.raises(TickAlreadyRecordedError):
         commit(writer, snapshot(TAKEN_AT_MS, "two"))
     assert [(row.source, row.taken_at) for row in rows(store_url, ALL_SNAPSHOTS)] == [

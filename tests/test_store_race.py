@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from store.engines import open_writer
-from store.histograms import LatencyHistogram
+from store.intervals import LatencyInterval
 from store.writing import Snapshot, TickAlreadyRecordedError, commit
 from tests.support.documents import INTERVAL_MS, TAKEN_AT_MS
 from tests.support.records import rows
@@ -19,7 +19,7 @@ PROCESSES, TICKS = 3, 25
 RACER = f"""
 import sys
 from store.engines import open_writer
-from store.histograms import LatencyHistogram
+from store.intervals import LatencyInterval
 from store.writing import Snapshot, TickAlreadyRecordedError, commit
 
 url, name = sys.argv[1:]
@@ -28,11 +28,11 @@ engine.connect().close()
 print("ready", flush=True)
 sys.stdin.readline()
 for n in range({TICKS}):
-    histogram = LatencyHistogram()
-    histogram.record(int(name))
+    interval = LatencyInterval()
+    interval.histogram.record(int(name))
     taken_at_ms = {TAKEN_AT_MS} + n * {INTERVAL_MS} + int(name)
     try:
-        commit(engine, Snapshot("one", taken_at_ms, {INTERVAL_MS}, name, {{"latency": histogram}}))
+        commit(engine, Snapshot("one", taken_at_ms, {INTERVAL_MS}, name, {{"latency": interval}}))
         print(taken_at_ms)
     except TickAlreadyRecordedError:
         pass
@@ -89,9 +89,9 @@ def test_of_writers_that_race_for_the_very_first_tick_all_but_one_are_told_it_is
     def race(number: int) -> None:
         engine = open_writer(store_url)
         for n in range(races):
-            histogram = LatencyHistogram()
-            histogram.record(number + 1)
-            intervals = {"latency": histogram}
+            interval = LatencyInterval()
+            interval.histogram.record(number + 1)
+            intervals = {"latency": interval}
             one = Snapshot(f"source-{n}", TAKEN_AT_MS, INTERVAL_MS, str(number), intervals)
             barrier.wait()
             try:

@@ -15,22 +15,10 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
+from daemon.requests import Request
 from store.times import parse_iso_ms
-
-
-class Request(NamedTuple):
-    """One request: when it ended (Unix ms, None if the line does not say), duration, status, path.
-
-    `status` is 0 when the line does not say; `path` has no query string.
-    """
-
-    ended_at_ms: int | None
-    duration_us: int
-    status: int
-    path: str
-
 
 #: Takes a line without its end; returns None when it is not understood.
 Parser = Callable[[str], Request | None]

@@ -2,14 +2,21 @@
 
 import time
 from collections import deque
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from config.latency import LatencyClass
-from daemon.access_log.formats import Request
+from daemon.latency.distribution import distribution
+from daemon.latency.routes import slowest_routes
+from daemon.requests import Loss, Request, is_error
 from store.histograms import LatencyHistogram
 
 _PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
-_LOWEST_SERVER_ERROR = 500
+#: Of more notes than this the oldest are put together: a quiet platform may have a noisy log.
+_MOST_NOTES = 1000
+
+in_order_of_time = attrgetter("ended_at_ms")
 
 
 def nothing_known(rules: LatencyClass | None) -> dict[str, Any]:
@@ -27,24 +34,26 @@ def nothing_known(rules: LatencyClass | None) -> dict[str, Any]:
         "oldest_s": None,
         "ceiling_ms": rules.ceiling_ms if rules else None,
         "p95_bar": None,
+        "distribution": None,
+        "slowest_routes": None,
     }
 
 
-def is_error(request: Request) -> bool:
-    """Say whether the server failed: status 500 and above."""
-    return request.status >= _LOWEST_SERVER_ERROR
-
-
 class Window:
-    """The last requests of a class, and the lines beside them that were not understood."""
+    """The last requests of a class by the time they ended, and what was noted beside them.
+
+    `losses` and `unparsed` are notes of requests that are lost and of lines that were not
+    understood, of whatever class, with the times of Unix ms that they belong to.
+    """
 
     def __init__(self, rules: LatencyClass) -> None:
         self.rules = rules
-        self._requests: deque[tuple[int, int, bool]] = deque(maxlen=rules.window)
-        self._unparsed: deque[tuple[int, int]] = deque()
+        self.requests: deque[Request] = deque(maxlen=rules.window)
+        self.losses: list[Loss] = []
+        self.unparsed: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
-        return len(self._requests)
+        return len(self.requests)
 
     def takes(self, path: str) -> bool:
         """Say whether a request of `path` belongs here, by include and exclude prefixes."""
@@ -52,47 +61,74 @@ class Window:
             return False
         return not path.startswith(self.rules.exclude)
 
-    def add(self, request: Request) -> None:
-        """Make `request` the newest; the oldest leaves a full window."""
-        self._requests.append((request.ended_at_ms or 0, request.duration_us, is_error(request)))
+    def add(self, requests: Sequence[Request]) -> None:
+        """Add requests in the order in which they ended; the oldest leave a full window."""
+        if not requests:
+            return
+        is_late = self.requests and _ended_ms(requests[0]) < _ended_ms(self.requests[-1])
+        # A source that was read later than another may have older ones.
+        self.requests.extend(
+            sorted([*self.requests, *requests], key=in_order_of_time) if is_late else requests
+        )
 
-    def add_unparsed(self, lines: int) -> None:
-        """Note that `lines` lines, of whatever class, were read now and not understood."""
-        if lines:
-            self._unparsed.append((_now_ms(), lines))
+    def note(self, losses: Iterable[Loss], unparsed: int) -> None:
+        """Note lost requests, and lines that were read now and not understood."""
+        self.losses += losses
+        if unparsed:
+            self.unparsed.append((_now_ms(), unparsed))
+        while len(self.losses) > _MOST_NOTES:
+            (_, one), (at_ms, other) = self.losses[:2]
+            self.losses[:2] = [Loss(at_ms, _sum([one, other]))]
+        while len(self.unparsed) > _MOST_NOTES:
+            (_, lines), (at_ms, more) = self.unparsed[:2]
+            self.unparsed[:2] = [(at_ms, lines + more)]
 
-    def describe(self, truncated_at_ms: int | None) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """Return the class's entry: percentiles in ms, and what they stand on.
 
-        `oldest_s` is the age of the oldest request. `unparsed` counts lines that were read since
-        that request and not understood. `lost` is null while a truncation of a log in place
-        (`truncated_at_ms`) is younger than that request: nobody can count what it took.
+        `oldest_s` is the age of the oldest request; `lost` and `unparsed` count what was noted
+        since it ended, `lost` being null when nobody can say how many there were.
         """
         entry = nothing_known(self.rules)
-        if not self._requests:
-            unparsed = sum(lines for _, lines in self._unparsed)
-            return {**entry, "samples": 0, "errors": 0, "clamped": 0, "unparsed": unparsed}
+        oldest_at_ms = _ended_ms(self.requests[0]) if self.requests else 0
+        self.losses = [loss for loss in self.losses if loss.at_ms >= oldest_at_ms]
+        self.unparsed = [note for note in self.unparsed if note[0] >= oldest_at_ms]
         histogram = LatencyHistogram()
-        for _, duration_us, failed in self._requests:
-            histogram.record(duration_us, is_error=failed)
-        oldest_at_ms = min(ended_at_ms for ended_at_ms, _, _ in self._requests)
-        while self._unparsed and self._unparsed[0][0] < oldest_at_ms:
-            self._unparsed.popleft()
+        durations_us = [request.duration_us for request in self.requests]
+        errors = sum(is_error(request.status) for request in self.requests)
+        histogram.record_all(durations_us, errors=errors)
+        entry |= {
+            "samples": histogram.count,
+            "errors": histogram.errors,
+            "lost": _sum(loss.requests for loss in self.losses),
+            "clamped": histogram.clamped,
+            "unparsed": sum(lines for _, lines in self.unparsed),
+        }
+        most_routes = self.rules.routes_shown
+        if most_routes:
+            told = ((one.path, one.duration_us, one.status) for one in self.requests)
+            entry["slowest_routes"] = slowest_routes(told, most_routes)
+        if not self.requests:
+            return entry
         values_us = histogram.percentiles_us(_PERCENTILES.values())
         percentiles_ms = dict(zip(_PERCENTILES, map(_milliseconds, values_us), strict=True))
-        may_have_lost = truncated_at_ms is not None and truncated_at_ms >= oldest_at_ms
         return {
             **entry,
             **percentiles_ms,
             "max": _milliseconds(histogram.max_us),
-            "samples": histogram.count,
-            "errors": histogram.errors,
-            "lost": None if may_have_lost else 0,
-            "clamped": histogram.clamped,
-            "unparsed": sum(lines for _, lines in self._unparsed),
             "oldest_s": round(max(0, _now_ms() - oldest_at_ms) / 1000, 1),
             "p95_bar": _bar_percent(percentiles_ms["p95"], self.rules.ceiling_ms),
+            "distribution": distribution(durations_us),
         }
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
 
 
 def _bar_percent(p95_ms: float | None, ceiling_ms: float) -> float | None:
@@ -102,6 +138,10 @@ def _bar_percent(p95_ms: float | None, ceiling_ms: float) -> float | None:
 
 def _milliseconds(duration_us: int | None) -> float | None:
     return None if duration_us is None else duration_us / 1000
+
+
+def _ended_ms(request: Request) -> int:
+    return request.ended_at_ms or 0
 
 
 def _now_ms() -> int:

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from daemon.access_log.formats import Request
+from daemon.requests import Request
 
 MAGIC: Final = b"OPSNAPR1"
 RECORD_SIZE: Final = 128
-_HEADER = struct.Struct("<8sIIII")
+_HEADER = struct.Struct("<8sIIIIQI")
 _RECORD = struct.Struct("<QQQHBB8s88sI")
 _CHECKED_BYTES = RECORD_SIZE - 4
 #: Records are read from the file in pieces of this many.
@@ -27,17 +27,22 @@ class RingError(Exception):
 
 @dataclass
 class RingFile:
-    """An open ring: `slots` records, of which the writer overwrites the oldest."""
+    """An open ring: `slots` records, of which the writer overwrites the oldest.
+
+    `missed` is how many requests of the writing process ended before the ring's first record and
+    stand in no ring at all.
+    """
 
     fd: int
     slots: int
+    missed: int
 
     @classmethod
     def open(cls, path: Path) -> "RingFile":
         """Open the ring at `path`. Raises OSError, and RingError when it is not one."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return cls(fd, _read_slots(os.pread(fd, _HEADER.size, 0)))
+            return cls(fd, *_read_header(os.pread(fd, _HEADER.size, 0)))
         except BaseException:
             os.close(fd)
             raise
@@ -75,16 +80,19 @@ class RingFile:
             slot = (slot + count) % self.slots
 
 
-def _read_slots(head: bytes) -> int:
-    """Return how many slots a header tells of. Raises RingError when it is none."""
+def _read_header(head: bytes) -> tuple[int, int]:
+    """Return how many slots a header tells of, and how many missed requests.
+
+    Raises RingError when it is none.
+    """
     if len(head) < _HEADER.size:
         raise RingError("shorter than a header")
-    magic, record_size, slots, _pid, checksum = _HEADER.unpack(head)
+    magic, record_size, slots, _pid, _zero, missed, checksum = _HEADER.unpack(head)
     if magic != MAGIC or zlib.crc32(head[:-4]) != checksum:
         raise RingError("no header of version 1")
     if record_size != RECORD_SIZE or not 0 < slots <= _MOST_SLOTS:
         raise RingError("a header with impossible sizes")
-    return int(slots)
+    return slots, missed
 
 
 def _decode(piece: bytes, start: int) -> tuple[int, Request | None]:

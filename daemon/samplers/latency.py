@@ -1,12 +1,18 @@
-"""Latency: percentiles of the last requests of each class, from the edge's access logs."""
+"""Latency: percentiles of the last requests of each class, from recorders' rings and logs."""
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from config import Config
+from config.latency import Latency
+from daemon.access_log.source import LogSource
 from daemon.latency.collector import Collector
+from daemon.latency.tally import OwnPaths, Tally
 from daemon.latency.window import nothing_known
 from daemon.observed import ObservedDatabase
+from daemon.requests import RequestSource
+from daemon.rings.following import RingFollower
 from daemon.sampler import Sampler
 
 #: opsnap's own pages are never user traffic, wherever the edge logs them.
@@ -19,17 +25,28 @@ def build(config: Config, _database: ObservedDatabase | None) -> Sampler:
     if latency is None:
         return Sampler("latency", {"latency": nothing_known(None)}, None)
     empty: dict[str, Any] = {rules.key: nothing_known(rules) for rules in latency.classes}
-    if not latency.access_logs:
+    sources = request_sources(latency)
+    if not sources:
         return Sampler("latency", empty, None)
-    collector = Collector(latency.access_logs, latency.classes, own_paths(config))
-    return Sampler(
-        "latency", empty, collector.sample, collector.cut_intervals, collector.restore_intervals
-    )
+    collector = Collector(sources, Tally(latency.classes, own_paths(config)))
+    return Sampler("latency", empty, collector.sample, collector)
 
 
-def own_paths(config: Config) -> tuple[str, ...]:
+def request_sources(latency: Latency) -> dict[str, RequestSource]:
+    """Return everything that requests are read from, by names that stay over restarts."""
+    sources: dict[str, RequestSource] = {
+        f"log:{log.path}": LogSource(log) for log in latency.access_logs
+    }
+    if latency.recorder_dir is not None:
+        sources[f"rings:{latency.recorder_dir}"] = RingFollower(Path(latency.recorder_dir))
+    return sources
+
+
+def own_paths(config: Config) -> OwnPaths:
     """Return the paths that opsnap itself causes requests to: its pages, the health URL."""
-    pages = {prefix + path for prefix in ("", config.web.url_prefix) for path in _OWN_PAGES}
-    if config.platform.health_url:
-        pages.add(urlsplit(config.platform.health_url).path or "/")
-    return tuple(sorted(pages))
+    prefix = config.web.url_prefix
+    probed = config.platform.health_url
+    return OwnPaths(
+        pages={*_OWN_PAGES, *([prefix] if prefix else [])},
+        probes={urlsplit(probed).path or "/"} if probed else set(),
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from store.codec import encode
 from store.engines import open_writer
-from store.histograms import LatencyHistogram
+from store.intervals import LatencyInterval
 from store.writing import Snapshot, commit
 
 Document = dict[str, Any]
@@ -156,7 +156,7 @@ def store(
     document: Document,
     *,
     source: str = "test",
-    intervals: Mapping[str, LatencyHistogram] | None = None,
+    intervals: Mapping[str, LatencyInterval] | None = None,
 ) -> str:
     """Commit `document` to the store at `url`, and return the text that was given to it."""
     text = encode(document)
@@ -170,7 +170,7 @@ def store_text(
     taken_at_ms: int,
     *,
     source: str = "test",
-    intervals: Mapping[str, LatencyHistogram] | None = None,
+    intervals: Mapping[str, LatencyInterval] | None = None,
 ) -> None:
     """Commit whatever `text` is as the document of a snapshot; one interval is 1 ms."""
     engine = open_writer(url)

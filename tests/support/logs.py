@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from config.latency import AccessLog, LatencyClass
+from daemon.access_log.source import LogSource
 from daemon.latency.collector import Collector
+from daemon.latency.tally import OwnPaths, Tally
 
 USERS, ADMIN = "latency", "latency_admin"
-OWN_PATHS = ("/api/engineering", "/engineering", "/health")
+OWN_PATHS = OwnPaths(pages=("/api/engineering", "/engineering"), probes=("/health",))
 
 
 def collecting(*logs: Path, log_format: str = "gunicorn", window: int = 1000) -> Collector:
@@ -17,8 +19,8 @@ def collecting(*logs: Path, log_format: str = "gunicorn", window: int = 1000) ->
         LatencyClass(key=USERS, title="users", window=window, exclude=("/admin/", "/static/")),
         LatencyClass(key=ADMIN, title="admin", window=window, include=("/admin/",)),
     ]
-    found = [AccessLog(path=str(log), format=log_format) for log in logs]
-    return Collector(found, rules, OWN_PATHS)
+    sources = {str(log): LogSource(AccessLog(path=str(log), format=log_format)) for log in logs}
+    return Collector(sources, Tally(rules, OWN_PATHS))
 
 
 def windows(collector: Collector) -> Mapping[str, dict[str, Any]]:
@@ -34,7 +36,7 @@ def samples(collector: Collector) -> int:
 
 def interval_counts(collector: Collector) -> dict[str, int]:
     """Cut the intervals and return how many requests each had."""
-    return {key: histogram.count for key, histogram in collector.cut_intervals().items()}
+    return {key: one.histogram.count for key, one in collector.cut().intervals.items()}
 
 
 def append(log: Path, *lines: str) -> None:

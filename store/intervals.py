@@ -1,0 +1,74 @@
+"""The requests of one latency class between two snapshots: what one snapshot adds to the record."""
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from store.histograms import LatencyHistogram
+
+
+@dataclass
+class LatencyInterval:
+    """The distribution of a class's requests, and what stands beside it.
+
+    `oldest_at_ms` and `newest_at_ms` (Unix ms) are when the first and the last of them ended: an
+    interval after a restart has those that ended meanwhile. `lost` counts requests, of whatever
+    class, that nobody will count, None when nobody knows whether there were any; `unparsed` lines
+    of logs that were not understood.
+    """
+
+    histogram: LatencyHistogram = field(default_factory=LatencyHistogram)
+    oldest_at_ms: int | None = None
+    newest_at_ms: int | None = None
+    lost: int | None = 0
+    unparsed: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell of it."""
+        return self.histogram.count == 0 and self.lost == 0 and self.unparsed == 0
+
+    def note_time(self, oldest_at_ms: int, newest_at_ms: int) -> None:
+        """Widen the interval's times to those of requests that were added."""
+        known = [ms for ms in (self.oldest_at_ms, self.newest_at_ms) if ms is not None]
+        self.oldest_at_ms = min([oldest_at_ms, *known])
+        self.newest_at_ms = max([newest_at_ms, *known])
+
+    def note_loss(self, count: int | None) -> None:
+        """Add lost requests; None, once added, stays."""
+        self.lost = None if count is None or self.lost is None else self.lost + count
+
+    def merge(self, other: Self) -> None:
+        """Add everything that `other` holds."""
+        self.histogram.merge(other.histogram)
+        if other.oldest_at_ms is not None and other.newest_at_ms is not None:
+            self.note_time(other.oldest_at_ms, other.newest_at_ms)
+        self.note_loss(other.lost)
+        self.unparsed += other.unparsed
+
+    def columns(self) -> dict[str, Any]:
+        """Return its values as the store's columns hold them."""
+        histogram = self.histogram
+        return {
+            "count": histogram.count,
+            "errors": histogram.errors,
+            "clamped": histogram.clamped,
+            "min_us": histogram.min_us,
+            "max_us": histogram.max_us,
+            "oldest_at": self.oldest_at_ms,
+            "newest_at": self.newest_at_ms,
+            "lost": self.lost,
+            "unparsed": self.unparsed,
+            "histogram": histogram.encode(),
+        }
+
+    @classmethod
+    def of_columns(cls, columns: dict[str, Any]) -> Self:
+        """Return the interval that `columns` hold. Raises what a damaged encoding raises."""
+        exact = {key: columns[key] for key in ("errors", "clamped", "min_us", "max_us")}
+        return cls(
+            LatencyHistogram.decode(columns["histogram"], **exact),
+            columns["oldest_at"],
+            columns["newest_at"],
+            columns["lost"],
+            columns["unparsed"],
+        )
