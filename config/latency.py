@@ -103,7 +103,7 @@ class LatencyClass(Section):
 class Latency(Section):
     """`[latency]`: where request durations come from and how they are grouped."""
 
-    recorder_dir: str | None = Field(
+    recorder_dir: Text | None = Field(
         None,
         description="the directory that the platform's LatencyRecorder writes its rings into; may "
         "stand beside access logs of other applications, not of the same ones",

@@ -45,8 +45,9 @@ class Collector:
 
     def __init__(self, sources: Mapping[str, RequestSource], tally: Tally) -> None:
         self._sources, self._tally = sources, tally
-        self._state = State()
+        #: Of every source that was ever read: up to where it has been counted.
         self._positions: dict[str, Position] = {}
+        self._unknown_windows = tally.unknown_to(State())
         self._is_begun = False
         self._draining = threading.Lock()
         self._counting = threading.Lock()
@@ -59,12 +60,9 @@ class Collector:
         state = State() if stored is None else decode(stored)
         with self._counting:
             self._tally.resume(state)
-            self._positions = {
-                name: Position(data)
-                for name, data in state.positions.items()
-                if name in self._sources
-            }
-            self._state, self._is_begun = state, False
+            self._positions = {name: Position(data) for name, data in state.positions.items()}
+            self._unknown_windows = self._tally.unknown_to(state)
+            self._is_begun = False
 
     def drain(self) -> None:
         """Count what is new in every source.
@@ -113,8 +111,9 @@ class Collector:
 
     def stored(self, cut: Cut) -> None:
         """Note that the state of `cut` is stored: what it is done with may be removed."""
-        for name, position in cut.positions.items():
-            self._sources[name].stored(position)
+        for name, source in self._sources.items():
+            if (position := cut.positions.get(name)) is not None:
+                source.stored(position)
 
     def tidy(self) -> None:
         """Remove what the stored state is done with."""
@@ -136,6 +135,7 @@ class Collector:
     def _cut(self, intervals: Mapping[str, LatencyInterval]) -> Cut:
         """Return a cut with `intervals`; its state has what is not in them."""
         state = State(
+            # Those of sources that are not configured now stay, should they come back.
             {name: position.data for name, position in self._positions.items()},
             self._tally.window_states(),
             {key: one.columns() for key, one in self._tally.intervals.items() if not one.is_empty},
@@ -143,20 +143,25 @@ class Collector:
         return Cut(intervals, dict(self._positions), lambda: encode(state))
 
     def _drain(self) -> None:
-        if not self._is_begun:
-            self._begin()
         failures: list[SampleError] = []
         held = _Held()
-        for source in self._sources.values():
-            try:
-                for batch in source.read_new():
-                    held.add(batch)
-                    if len(held.requests) >= _MOST_HELD:
-                        self._count(held)
-                        held = _Held()
-            except SampleError as error:
-                failures.append(error)
-        self._count(held)
+        try:
+            if not self._is_begun:
+                self._begin()
+            for source in self._sources.values():
+                try:
+                    for batch in source.read_new():
+                        held.add(batch)
+                        if len(held.requests) >= _MOST_HELD:
+                            self._count(held)
+                            held = _Held()
+                except SampleError as error:
+                    failures.append(error)
+            self._count(held)
+        except BaseException:
+            # What was read and not counted is read again.
+            self._is_begun = False
+            raise
         if failures:
             raise failures[0]
 
@@ -172,13 +177,15 @@ class Collector:
     def _begin(self) -> None:
         """Bring every source to its position, and fill the windows of which nothing is known."""
         with self._counting:
-            state, self._is_begun = self._state, True
-            unknown = self._tally.unknown_to(state)
+            self._is_begun = True
+            positions, unknown = dict(self._positions), self._unknown_windows
         found: list[Found] = []
         for name, source in self._sources.items():
-            source.begin(state.positions.get(name))
+            position = positions.get(name)
+            source.begin(position.data if position else None)
             if unknown:
                 found += self._tally.newest_of(unknown, source.newest_before())
         with self._counting:
             if self._is_begun:
                 self._tally.fill(found)
+                self._unknown_windows = []

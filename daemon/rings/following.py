@@ -62,13 +62,19 @@ class RingFollower:
     def read_new(self) -> Iterator[Batch]:
         """Yield what was recorded since the last call, ring by ring.
 
-        Raises SampleError when the directory cannot be read.
+        Raises SampleError at its end when the directory, or a ring in it, cannot be read.
         """
         self.tidy()
         yield from self._find_rings()
+        trouble: SampleError | None = None
         for followed in list(self._followed.values()):
-            if not followed.is_finished:
-                yield from self._read(followed)
+            try:
+                if not followed.is_finished:
+                    yield from self._read(followed)
+            except OSError as error:
+                trouble = _trouble(error)
+        if trouble is not None:
+            raise trouble
 
     def position(self) -> Position:
         """Return every cursor by file name; finished are the rings of dead writers at their end."""

@@ -35,10 +35,11 @@ def build(config: Config, _database: ObservedDatabase | None) -> Sampler:
 def request_sources(latency: Latency) -> dict[str, RequestSource]:
     """Return everything that requests are read from, by names that stay over restarts."""
     sources: dict[str, RequestSource] = {
-        f"log:{log.path}": LogSource(log) for log in latency.access_logs
+        f"log:{Path(log.path)}": LogSource(log) for log in latency.access_logs
     }
     if latency.recorder_dir is not None:
-        sources[f"rings:{latency.recorder_dir}"] = RingFollower(Path(latency.recorder_dir))
+        directory = Path(latency.recorder_dir)
+        sources[f"rings:{directory}"] = RingFollower(directory)
     return sources
 
 
