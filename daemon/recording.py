@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from contextlib import suppress
+from contextlib import nullcontext
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,13 +12,11 @@ from config import Config
 from config.masking import one_line
 from daemon.cycle import Cycle, Tick
 from daemon.depth_history import WINDOW_MS
-from daemon.failures import SampleError
+from daemon.keeping import Keeping
 from daemon.reporting import SourceLog, report_tick
-from daemon.sampler import Collecting
 from daemon.samplers import build_samplers
 from store.codec import decode
 from store.engines import open_writer
-from store.latency_state import checkpoint, read_state
 from store.reading import documents_since, newest_taken_at_ms
 from store.revision import require_current_schema
 from store.writing import TickAlreadyRecordedError, commit
@@ -45,14 +43,11 @@ class Recorder:
         self._cycle = Cycle(config, build_samplers(config))
         self._source_log = SourceLog()
         self._store_is_broken = False
-        self._mine_ms: int | None = None
-        self._newest_ms: int | None = None
-        #: The snapshot that the collected goes on from, in Unix ms; 0 before the first.
-        self._collected_since_ms = 0
-        #: From the cut of what was collected to the end of its commit nothing else is cut.
-        self._storing = threading.Lock()
+        collecting = self._cycle.collecting
+        self._keeping = Keeping(engine, config.store.source, collecting) if collecting else None
         self._remember_record()
-        self._resume_collecting()
+        if self._keeping:
+            self._keeping.resume()
 
     def tick(self, stop: threading.Event | None = None) -> Tick | None:
         """Take one snapshot and commit it; return it if it was committed.
@@ -71,17 +66,11 @@ class Recorder:
 
         With `is_last` it is stored in any case. Never raises.
         """
-        collecting = self._cycle.collecting
-        if collecting is None:
-            return
         try:
-            with suppress(SampleError):  # the next tick meets it too, and tells of it
-                collecting.drain()
-            if (is_last or collecting.is_urgent()) and self._storing.acquire(blocking=False):
-                try:
-                    self._checkpoint(collecting)
-                finally:
-                    self._storing.release()
+            if self._keeping:
+                self._keeping.drain(is_last=is_last)
+        except SQLAlchemyError as error:
+            self._tell_store_broken(error)
         except Exception:
             log.exception("draining failed in a way that is not foreseen")
 
@@ -92,14 +81,12 @@ class Recorder:
         taken_at_ms = _taken_at_ms(self._interval_ms)
         if self._is_recorded(taken_at_ms):
             log.info("this tick is on record already; waiting for the next")
-            if self._newest_ms != self._mine_ms:
-                self._follow_the_other()
             return None
         sections = self._cycle.sample(taken_at_ms, stop)
         if sections is None:
             return None
         self._source_log.report(sections)
-        with self._storing:
+        with self._keeping.storing if self._keeping else nullcontext():
             tick = self._commit(self._cycle.finish(taken_at_ms, sections))
         if tick is not None:
             report_tick(taken_at_ms, sections, (time.perf_counter() - began) * 1000)
@@ -111,61 +98,29 @@ class Recorder:
             commit(self._engine, tick.snapshot)
         except TickAlreadyRecordedError as error:
             log.warning("tick not stored: %s", error)
-            self._resume_collecting()
             return None
         except SQLAlchemyError as error:
             self._cycle.not_stored(tick)
             self._tell_store_broken(error)
             return None
         self._tell_store_mended()
-        self._mine_ms = self._collected_since_ms = tick.snapshot.taken_at_ms
         self._cycle.stored(tick)
+        if self._keeping:
+            self._keeping.since_ms = tick.snapshot.taken_at_ms
         return tick
-
-    def _checkpoint(self, collecting: Collecting) -> None:
-        """Store what was collected since the last snapshot, between two of them."""
-        held = collecting.held()
-        try:
-            is_stored = checkpoint(
-                self._engine,
-                self._config.store.source,
-                self._collected_since_ms,
-                held.encoded(),
-            )
-        except SQLAlchemyError as error:
-            self._tell_store_broken(error)
-            return
-        self._tell_store_mended()
-        # Otherwise somebody else writes under this name, as the next tick will find out.
-        if is_stored:
-            collecting.stored(held)
-            collecting.tidy()
-
-    def _follow_the_other(self) -> None:
-        """Let go of what was collected until now: it is in the snapshot of another daemon."""
-        try:
-            with self._storing:
-                self._resume_collecting()
-        except SQLAlchemyError as error:
-            self._tell_store_broken(error)
-
-    def _resume_collecting(self) -> None:
-        """Go on from the stored state: an earlier run's, or that of another daemon."""
-        if self._cycle.collecting is None:
-            return
-        with self._engine.connect() as connection:
-            stored = read_state(connection, self._config.store.source)
-        self._cycle.collecting.resume(stored.state if stored else None)
-        self._collected_since_ms = stored.taken_at_ms if stored else 0
 
     def _is_recorded(self, taken_at_ms: int) -> bool:
         """Say whether the tick's slot has a snapshot; when the store cannot tell, it has none."""
         try:
             with self._engine.connect() as connection:
                 newest_ms = newest_taken_at_ms(connection, self._config.store.source)
+            if self._keeping and newest_ms not in (None, self._keeping.since_ms):
+                # A snapshot of another daemon, or one of ours whose commit seemed to fail: what
+                # was collected until then is in it.
+                with self._keeping.storing:
+                    self._keeping.resume()
         except SQLAlchemyError:
             return False
-        self._newest_ms = newest_ms
         return newest_ms is not None and newest_ms >= taken_at_ms - taken_at_ms % self._interval_ms
 
     def _tell_store_mended(self) -> None:

@@ -1,0 +1,99 @@
+"""Reading one ring on from a cursor: each record once, and what is lost of it counted."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from daemon.requests import Batch, Loss, Request
+from daemon.rings.ring_file import RingFile
+
+#: A gap in front of younger records is waited for this long: a thread may be about to fill it.
+_GAP_PATIENCE_S = 2.0
+#: After this many slots without a record there are no more: a gap is as wide as threads are many.
+_WIDEST_GAP = 256
+#: A writer that is faster than this reader is left to itself after so many rounds.
+_MOST_ROUNDS = 8
+_BATCH = 4096
+#: Reading is stored early when this share of a ring stands between its stored and its read cursor.
+_URGENT_SHARE = 4
+
+
+@dataclass
+class RingCursor:
+    """A ring, and the number of the next record to be read of it.
+
+    `stored_number` is the one that is known to be stored. `untold` counts lost requests that no
+    batch has told of yet. `is_finished` says that its writer is dead and everything was read.
+    """
+
+    ring: RingFile
+    number: int
+    stored_number: int
+    untold: int
+    is_finished: bool = False
+    _gap_since: float | None = None
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether the ring is to be removed, or could soon be overwritten beyond its cursor."""
+        unstored = self.number - self.stored_number
+        return self.is_finished or unstored * _URGENT_SHARE > self.ring.slots
+
+    def read_new(self) -> Iterator[Batch]:
+        """Yield what was recorded since the last call. Raises OSError."""
+        # First: what a writer that is dead by now has written is all there.
+        is_dead = not self.ring.has_writer()
+        for _ in range(_MOST_ROUNDS):
+            before = self.number
+            yield from self._read_round(is_dead=is_dead)
+            if self.number - before < self.ring.slots // 2:
+                break
+        else:
+            return
+        self.is_finished = is_dead
+        if self.untold and (is_dead or self.number > 1):
+            yield Batch([], (self._told(time.time_ns() // 1_000_000),))
+
+    def _read_round(self, *, is_dead: bool) -> Iterator[Batch]:
+        """Yield what stands in the slots from the cursor on, once around at most."""
+        requests: list[Request] = []
+        losses: list[Loss] = []
+        missing = 0
+        for number, request in self.ring.slots_from(self.number):
+            expected = self.number + missing
+            if request is None or number < expected:
+                missing += 1
+                if missing > _WIDEST_GAP:
+                    break
+                continue
+            if number > expected:
+                # The writer has gone around: of what it left, the oldest is in the next slot.
+                oldest = number - self.ring.slots + 1
+                self.untold += oldest - self.number
+                self.number, missing = oldest, 0
+                continue
+            if missing and not (is_dead or self._has_waited()):
+                break
+            # What a dead writer never finished was no request that had ended.
+            self.untold += 0 if is_dead else missing
+            self.number, missing, self._gap_since = number + 1, 0, None
+            requests.append(request)
+            if self.untold:
+                # What is lost ended, at the latest, when the oldest that is left did.
+                losses.append(self._told(request.ended_at_ms or 0))
+            if len(requests) >= _BATCH:
+                yield Batch(requests, tuple(losses))
+                requests, losses = [], []
+        if requests or losses:
+            yield Batch(requests, tuple(losses))
+
+    def _told(self, at_ms: int) -> Loss:
+        loss, self.untold = Loss(at_ms, self.untold), 0
+        return loss
+
+    def _has_waited(self) -> bool:
+        """Say whether the gap in front of the cursor has been there for long."""
+        now = time.monotonic()
+        if self._gap_since is None:
+            self._gap_since = now
+        return now - self._gap_since > _GAP_PATIENCE_S
