@@ -1,7 +1,7 @@
 """What is known of one request of the platform, and how requests come in from a source."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from daemon.failures import SampleError
@@ -32,13 +32,29 @@ class Loss(NamedTuple):
     requests: int | None
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What was read at once: requests, what was lost, how many lines were not understood."""
+class LogLines(NamedTuple):
+    """Lines of logs that were read until `at_ms` (Unix ms), and those not understood of them."""
 
-    requests: list[Request]
-    losses: tuple[Loss, ...] = ()
+    at_ms: int
+    read: int
+    unparsed: int
+
+
+@dataclass
+class Batch:
+    """What was read at once: requests, what was lost, lines of logs and those not understood."""
+
+    requests: list[Request] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+    lines: int = 0
     unparsed: int = 0
+
+    def add(self, other: "Batch") -> None:
+        """Add what `other` has."""
+        self.requests += other.requests
+        self.losses += other.losses
+        self.lines += other.lines
+        self.unparsed += other.unparsed
 
 
 @dataclass(frozen=True)

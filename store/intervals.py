@@ -12,8 +12,8 @@ class LatencyInterval:
 
     `oldest_at_ms` and `newest_at_ms` (Unix ms) are when the first and the last of them ended: an
     interval after a restart has those that ended meanwhile. `lost` counts requests, of whatever
-    class, that nobody will count, None when nobody knows whether there were any; `unparsed` lines
-    of logs that were not understood.
+    class, that nobody will count, None when nobody knows whether there were any; `log_lines` the
+    lines of logs that were read, and `unparsed` those of them that were not understood.
     """
 
     histogram: LatencyHistogram = field(default_factory=LatencyHistogram)
@@ -21,11 +21,12 @@ class LatencyInterval:
     newest_at_ms: int | None = None
     lost: int | None = 0
     unparsed: int = 0
+    log_lines: int = 0
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to tell of it."""
-        return self.histogram.count == 0 and self.lost == 0 and self.unparsed == 0
+        return self.histogram.count == 0 and self.lost == 0 and self.log_lines == 0
 
     def note_time(self, oldest_at_ms: int, newest_at_ms: int) -> None:
         """Widen the interval's times to those of requests that were added."""
@@ -44,6 +45,7 @@ class LatencyInterval:
             self.note_time(other.oldest_at_ms, other.newest_at_ms)
         self.note_loss(other.lost)
         self.unparsed += other.unparsed
+        self.log_lines += other.log_lines
 
     def columns(self) -> dict[str, Any]:
         """Return its values as the store's columns hold them."""
@@ -58,6 +60,7 @@ class LatencyInterval:
             "newest_at": self.newest_at_ms,
             "lost": self.lost,
             "unparsed": self.unparsed,
+            "log_lines": self.log_lines,
             "histogram": histogram.encode(),
         }
 
@@ -71,4 +74,5 @@ class LatencyInterval:
             columns["newest_at"],
             columns["lost"],
             columns["unparsed"],
+            columns["log_lines"],
         )

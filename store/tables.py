@@ -46,6 +46,7 @@ interval_histograms = Table(
     Column("newest_at", BigInteger),
     Column("lost", BigInteger),
     Column("unparsed", BigInteger),
+    Column("log_lines", BigInteger),
 )
 
 #: How far the daemon has read its sources of requests, what it has counted since the snapshot

@@ -41,6 +41,8 @@ def with_texts(text: str) -> Document:
     document["nodes"][1]["status"] = text
     for key in ("latency", "latency_admin"):
         document[key]["title"] = text
+        document[key]["slowest_routes"] = [{"route": text, "count": text, "p50": text, "p95": 5.0}]
+    document["latency_admin"]["distribution"] = {"bounds_ms": [text, text], "counts": [text]}
     # The counters are named by the configuration, and filled by the platform's own SQL.
     document["state"] = {text: 5, "agents": text, "uptime": text, "uptime_s": 5, "version": text}
     document["queue"] |= {"depth_label": text, "failed_24h": text}
@@ -62,7 +64,7 @@ def test_no_text_of_a_document_becomes_markup(sqlite_url: str, tmp_path: Path, t
     document = with_texts(text)
     hostile = page_of(document, sqlite_url, tmp_path)
     # As long, and broken at the same places, because the page is laid out by that.
-    harmless = page_in_a_store_of_its_own(re.sub(r"[^: ]", "x", text), tmp_path / "harmless")
+    harmless = page_in_a_store_of_its_own(re.sub(r"[^:/ ]", "x", text), tmp_path / "harmless")
     assert skeleton(hostile) == skeleton(harmless)
     # And it stands there as it is, for people to see.
     whole = " ".join(text.split())
@@ -70,6 +72,7 @@ def test_no_text_of_a_document_becomes_markup(sqlite_url: str, tmp_path: Path, t
         assert whole in place.text
     assert whole in hostile.by_id("panel-experiments").text
     assert whole in hostile.by_id("panel-outcomes").text
+    assert whole in hostile.by_id("panel-latency").all("table", "routes")[0].text
 
 
 def page_in_a_store_of_its_own(text: str, directory: Path) -> Element:

@@ -41,8 +41,8 @@ def without_values(values: Any) -> Any:
     if isinstance(values, list):
         nodes = [row for row in values if "id" in row]
         return [dict.fromkeys(n) | {"id": n["id"], "location": n["location"]} for n in nodes]
-    nested = any(isinstance(value, dict) for value in values.values())
-    return {} if nested else dict.fromkeys(values)
+    by_bucket = all(isinstance(value, dict) for value in values.values())
+    return {} if by_bucket else dict.fromkeys(values)
 
 
 def provenance(page: Element, name: str) -> str:
@@ -84,6 +84,7 @@ def test_a_section_without_values_shows_dashes_and_why_and_never_a_zero(
     for term, value in panel.figures().items():
         assert value.startswith(UNKNOWN), term
     assert panel.all("meter") == []
+    assert panel.all("figure") == []
     for row in panel.rows():
         assert row[0] == "unknown"
         assert row[3:] == [UNKNOWN] * 5
@@ -132,7 +133,9 @@ def test_one_value_that_could_not_be_read_is_a_dash_with_its_reason_beside_the_o
     assert panel.all("p", "provenance")[0].text.startswith("incomplete")
 
 
-@pytest.mark.parametrize("key", ["p50", "p95", "p99", "max", "oldest_s", "lost", "samples"])
+@pytest.mark.parametrize(
+    "key", ["p50", "p95", "p99", "max", "oldest_s", "errors", "lost", "clamped", "samples"]
+)
 def test_a_latency_that_is_not_known_is_a_dash(show: ShowPage, key: str) -> None:
     document = healthy_document()
     document["latency"][key] = None
@@ -146,8 +149,13 @@ def test_a_window_without_requests_is_unknown_and_says_that_nothing_was_measured
     show: ShowPage,
 ) -> None:
     document = in_state("latency", "ok", "no_samples")
-    nothing = ("p50", "p95", "p99", "max", "oldest_s", "p95_bar", "lost")
-    document["latency"] |= {**dict.fromkeys(nothing), "samples": 0, "errors": 0}
+    nothing = ("p50", "p95", "p99", "max", "oldest_s", "p95_bar", "lost", "distribution")
+    document["latency"] |= {
+        **dict.fromkeys(nothing),
+        "samples": 0,
+        "errors": 0,
+        "slowest_routes": [],
+    }
     page = show(document)
     shown = page.by_id("panel-latency").figures()
     for term in ("p50", "p95", "p99", "Slowest", "Oldest request", "Lost"):
@@ -155,6 +163,8 @@ def test_a_window_without_requests_is_unknown_and_says_that_nothing_was_measured
     # Of this one, zero is what is known.
     assert shown["Samples"].startswith("0 of the last")
     assert page.by_id("panel-latency").all("meter") == []
+    assert page.by_id("panel-latency").all("figure") == []
+    assert page.by_id("panel-latency").all("table") == []
     assert "nothing measured in the window" in provenance(page, "latency")
 
 

@@ -8,7 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from store.engines import open_reader
-from web import assets, errors, formatting, health, views
+from web import assets, errors, formatting, health, histogram_figure, views
 from web.asking import Record
 from web.page import RenderedPages
 from web.security import with_security_headers
@@ -31,6 +31,7 @@ def create_app(config: Config) -> Flask:
     app.extensions["opsnap_pages"] = RenderedPages()
     assets.register(app)
     formatting.register(app)
+    histogram_figure.register(app)
     errors.register(app)
     app.register_blueprint(views.blueprint, url_prefix=prefix or None)
     app.register_blueprint(health.blueprint)

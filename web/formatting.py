@@ -1,7 +1,7 @@
 """Numbers and times as people read them; what is not known is a dash, never a zero."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 from flask import Flask
 from markupsafe import Markup, escape
@@ -20,6 +20,7 @@ def register(app: Flask) -> None:
         count,
         milliseconds,
         in_unit,
+        exact_duration,
         percent,
         seconds,
         duration,
@@ -28,18 +29,20 @@ def register(app: Flask) -> None:
         reason_words,
         label,
         breakable,
+        breakable_route,
         age_words,
     ):
         app.add_template_filter(function)
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Say whether a value of a document is a number."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def count(value: Any) -> str:
     """Return a count with its thousands apart: `69,930`; fractions keep two digits."""
-    if not _is_number(value):
+    if not is_number(value):
         return UNKNOWN
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
@@ -53,29 +56,43 @@ def _three_digits(value: float) -> str:
 
 def milliseconds(value: Any) -> str:
     """Return a duration in milliseconds with its unit."""
-    return f"{_three_digits(value)} ms" if _is_number(value) else UNKNOWN
+    return f"{_three_digits(value)} ms" if is_number(value) else UNKNOWN
 
 
 def in_unit(value_ms: Any, ceiling_ms: Any) -> str:
-    """Return a duration given in ms in the unit of its ceiling: seconds from 10 s on."""
-    if _is_number(value_ms) and _is_number(ceiling_ms) and ceiling_ms >= _TEN * _MS_PER_S:
+    """Return a duration given in ms in the unit of its ceiling: seconds from 10 s on.
+
+    What would hardly differ from nothing in milliseconds is in microseconds.
+    """
+    if is_number(value_ms) and is_number(ceiling_ms) and ceiling_ms >= _TEN * _MS_PER_S:
         return f"{_three_digits(value_ms / _MS_PER_S)} s"
+    if is_number(value_ms) and 0 < value_ms < 1 / _TEN:
+        return f"{_three_digits(value_ms * _MS_PER_S)} µs"
     return milliseconds(value_ms)
+
+
+def exact_duration(value_ms: Any) -> str:
+    """Return a bound in ms with all of its four digits: `133.4 µs`, `5.623 ms`, `1,334 s`."""
+    if not is_number(value_ms):
+        return UNKNOWN
+    if value_ms >= _MS_PER_S:
+        return f"{value_ms / _MS_PER_S:,.4g} s"
+    return f"{value_ms:.4g} ms" if value_ms >= 1 else f"{value_ms * _MS_PER_S:.4g} µs"
 
 
 def percent(ratio: Any) -> str:
     """Return a ratio as a percentage with two digits: `4.21 %`."""
-    return f"{ratio * 100:.2f} %" if _is_number(ratio) else UNKNOWN
+    return f"{ratio * 100:.2f} %" if is_number(ratio) else UNKNOWN
 
 
 def seconds(value: Any) -> str:
     """Return a number of seconds with its unit: `28.7 s`."""
-    return f"{_three_digits(value)} s" if _is_number(value) else UNKNOWN
+    return f"{_three_digits(value)} s" if is_number(value) else UNKNOWN
 
 
 def duration(value_s: Any) -> str:
     """Return seconds in the two largest units: `3 min 32 s`, `2 h 5 min`, `4 d 3 h`."""
-    if not _is_number(value_s):
+    if not is_number(value_s):
         return UNKNOWN
     rest = round(value_s)
     parts: list[str] = []
@@ -119,6 +136,11 @@ def breakable(name: str) -> Markup:
     """Return a name that may be broken after its prefix, and nowhere else: `thumb-ab:…`."""
     prefix, colon, rest = name.rpartition(":")
     return escape(prefix + colon) + Markup("<wbr>") + escape(rest)
+
+
+def breakable_route(route: str) -> Markup:
+    """Return a route that may be broken before its slashes."""
+    return Markup("<wbr>/").join(route.split("/"))
 
 
 def age_words(value: Any, now_ms: int) -> str:

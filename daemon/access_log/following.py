@@ -83,9 +83,9 @@ class LogFollower:
         """How many rotated files of the log are known."""
         return len(self._renamed) + len(self._known)
 
-    def take_losses(self) -> tuple[Loss, ...]:
+    def take_losses(self) -> list[Loss]:
         """Return what was lost since the last call."""
-        losses, self._losses = tuple(self._losses), []
+        losses, self._losses = self._losses, []
         return losses
 
     def places(self) -> list[Any]:

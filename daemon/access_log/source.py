@@ -48,14 +48,14 @@ class LogSource:
                 has_requests |= bool(requests)
                 unparsed = len(lines) - len(requests)
                 self._note(len(requests), unparsed)
-                yield Batch(requests, self._follower.take_losses(), unparsed)
+                yield Batch(requests, self._follower.take_losses(), len(lines), unparsed)
         except SampleError as error:
             failure = error
         broken = self._follower.broken_lines - broken_before
         losses = self._follower.take_losses()
         if broken or losses:
             self._note(0, broken)
-            yield Batch([], losses, broken)
+            yield Batch([], losses, broken, broken)
         patience = _STRANGE_LINES if self._has_been_understood else 0
         if failure is None and self._not_understood_since > patience:
             detail = f"no line of {self._follower.path} was understood in its format"
@@ -77,7 +77,7 @@ class LogSource:
             while some := list(islice(lines, _FILL_LINES)):
                 requests = self._requests(some)
                 self._note(len(requests), len(some) - len(requests))
-                yield Batch(requests, (), len(some) - len(requests))
+                yield Batch(requests, [], len(some), len(some) - len(requests))
             left -= offset
             if left <= 0:
                 return

@@ -7,33 +7,18 @@ ends, what was counted and stored is not read again, and what was not stored is.
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from daemon.failures import SampleError
 from daemon.latency.state import State, decode, encode
 from daemon.latency.tally import Found, Tally
 from daemon.latency.window import in_order_of_time
-from daemon.requests import Batch, Loss, Position, Request, RequestSource
+from daemon.requests import Batch, Position, RequestSource
 from daemon.sampler import Cut, Reading
 from store.intervals import LatencyInterval
 
 #: How many requests are held until they are counted, so that a log of any size fits in memory and
 #: the lock is held for some 0.1 s at most.
 _MOST_HELD = 50_000
-
-
-@dataclass
-class _Held:
-    """What was read and is not counted yet."""
-
-    requests: list[Request] = field(default_factory=list)
-    losses: list[Loss] = field(default_factory=list)
-    unparsed: int = 0
-
-    def add(self, batch: Batch) -> None:
-        self.requests += batch.requests
-        self.losses += batch.losses
-        self.unparsed += batch.unparsed
 
 
 class Collector:
@@ -144,7 +129,7 @@ class Collector:
 
     def _drain(self) -> None:
         failures: list[SampleError] = []
-        held = _Held()
+        held = Batch()
         try:
             if not self._is_begun:
                 self._begin()
@@ -154,7 +139,7 @@ class Collector:
                         held.add(batch)
                         if len(held.requests) >= _MOST_HELD:
                             self._count(held)
-                            held = _Held()
+                            held = Batch()
                 except SampleError as error:
                     failures.append(error)
             self._count(held)
@@ -165,12 +150,12 @@ class Collector:
         if failures:
             raise failures[0]
 
-    def _count(self, held: _Held) -> None:
+    def _count(self, held: Batch) -> None:
         held.requests.sort(key=in_order_of_time)
         with self._counting:
             if not self._is_begun:
                 return  # resumed meanwhile: all this is read again
-            self._tally.count(held.requests, held.losses, held.unparsed)
+            self._tally.count(held)
             for name, source in self._sources.items():
                 self._positions[name] = source.position()
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from daemon.latency.routes import fold
 from daemon.latency.window import Window
-from daemon.requests import Loss, Request
+from daemon.requests import LogLines, Loss, Request
 from store.intervals import LatencyInterval
 from store.revision import SchemaError
 
@@ -26,14 +26,12 @@ class WindowState:
     rules: str
     requests: list[Request]
     losses: list[Loss]
-    unparsed: list[tuple[int, int]]
+    lines: list[LogLines]
 
     @classmethod
     def of(cls, window: Window) -> "WindowState":
         """Return a copy of what stands in `window`."""
-        return cls(
-            rules_of(window), list(window.requests), list(window.losses), list(window.unparsed)
-        )
+        return cls(rules_of(window), list(window.requests), list(window.losses), list(window.lines))
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def _window_json(window: WindowState) -> dict[str, Any]:
         "route": routes,
         "routes": list(numbers),
         "losses": window.losses,
-        "unparsed": window.unparsed,
+        "lines": window.lines,
     }
 
 
@@ -119,5 +117,5 @@ def _window_of_json(data: dict[str, Any]) -> WindowState:
         data["rules"],
         [Request(at, us, status, routes[n]) for at, us, status, n in zip(*columns, strict=True)],
         [Loss(*one) for one in data["losses"]],
-        [(at_ms, lines) for at_ms, lines in data["unparsed"]],
+        [LogLines(*one) for one in data["lines"]],
     )

@@ -1,12 +1,12 @@
 """Counting requests by class: each once in its window, and once in its interval."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from config.latency import LatencyClass
 from daemon.latency.state import State, WindowState, intervals_of, rules_of
 from daemon.latency.window import Window, in_order_of_time
-from daemon.requests import Batch, Loss, Request, is_error
+from daemon.requests import Batch, is_error
 from store.intervals import LatencyInterval
 
 
@@ -29,8 +29,7 @@ class Found:
     """What was found for the window of class `key`, newest first."""
 
     key: str
-    requests: list[Request] = field(default_factory=list)
-    unparsed: int = 0
+    batch: Batch = field(default_factory=Batch)
 
 
 class Tally:
@@ -41,16 +40,17 @@ class Tally:
         self._own_paths = own_paths
         self._intervals = self._no_intervals()
 
-    def count(self, requests: Sequence[Request], losses: Sequence[Loss], unparsed: int) -> None:
-        """Count requests, in the order in which they ended, and what was noted beside them."""
-        foreign = [request for request in requests if request.path not in self._own_paths]
+    def count(self, batch: Batch) -> None:
+        """Count the requests of `batch`, sorted by the time they ended, and what is beside them."""
+        foreign = [request for request in batch.requests if request.path not in self._own_paths]
         for key, window in self.windows.items():
             mine = [request for request in foreign if window.takes(request.path)]
             window.add(mine)
-            window.note(losses, unparsed)
+            window.note(batch)
             interval = self._intervals[key]
-            interval.unparsed += unparsed
-            for loss in losses:
+            interval.log_lines += batch.lines
+            interval.unparsed += batch.unparsed
+            for loss in batch.losses:
                 interval.note_loss(loss.requests)
             if mine:
                 errors = sum(is_error(request.status) for request in mine)
@@ -63,13 +63,13 @@ class Tally:
         for batch in batches:
             for one in found:
                 takes = self.windows[one.key].takes
-                one.unparsed += batch.unparsed
-                one.requests += [
+                mine = [
                     request
                     for request in batch.requests
                     if takes(request.path) and request.path not in self._own_paths
                 ]
-            if all(len(one.requests) >= self.windows[one.key].rules.window for one in found):
+                one.batch.add(Batch(mine, [], batch.lines, batch.unparsed))
+            if all(len(one.batch.requests) >= self.windows[one.key].rules.window for one in found):
                 break
         return found
 
@@ -80,9 +80,9 @@ class Tally:
         """
         for one in found:
             window = self.windows[one.key]
-            one.requests.reverse()
-            window.add(sorted(one.requests, key=in_order_of_time))
-            window.note((), one.unparsed)
+            one.batch.requests.reverse()
+            window.add(sorted(one.batch.requests, key=in_order_of_time))
+            window.note(one.batch)
 
     def resume(self, state: State) -> None:
         """Begin with what an earlier run knew of the classes that are still the same."""
@@ -92,7 +92,7 @@ class Tally:
             if key not in unknown:
                 stored = state.windows[key]
                 window.add(stored.requests)
-                window.losses, window.unparsed = list(stored.losses), list(stored.unparsed)
+                window.losses, window.lines = list(stored.losses), list(stored.lines)
         self._intervals = self._no_intervals()
         self.restore({k: v for k, v in intervals_of(state).items() if k in self.windows})
 

@@ -9,7 +9,7 @@ from typing import Any
 from config.latency import LatencyClass
 from daemon.latency.distribution import distribution
 from daemon.latency.routes import slowest_routes
-from daemon.requests import Loss, Request, is_error
+from daemon.requests import Batch, LogLines, Loss, Request, is_error
 from store.histograms import LatencyHistogram
 
 _PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0}
@@ -30,6 +30,7 @@ def nothing_known(rules: LatencyClass | None) -> dict[str, Any]:
         "lost": None,
         "clamped": None,
         "unparsed": None,
+        "log_lines": None,
         "window": rules.window if rules else None,
         "oldest_s": None,
         "ceiling_ms": rules.ceiling_ms if rules else None,
@@ -42,15 +43,15 @@ def nothing_known(rules: LatencyClass | None) -> dict[str, Any]:
 class Window:
     """The last requests of a class by the time they ended, and what was noted beside them.
 
-    `losses` and `unparsed` are notes of requests that are lost and of lines that were not
-    understood, of whatever class, with the times of Unix ms that they belong to.
+    `losses` and `lines` are notes of requests that are lost and of log lines that were read, of
+    whatever class.
     """
 
     def __init__(self, rules: LatencyClass) -> None:
         self.rules = rules
         self.requests: deque[Request] = deque(maxlen=rules.window)
         self.losses: list[Loss] = []
-        self.unparsed: list[tuple[int, int]] = []
+        self.lines: list[LogLines] = []
 
     def __len__(self) -> int:
         return len(self.requests)
@@ -71,28 +72,28 @@ class Window:
             sorted([*self.requests, *requests], key=in_order_of_time) if is_late else requests
         )
 
-    def note(self, losses: Iterable[Loss], unparsed: int) -> None:
-        """Note lost requests, and lines that were read now and not understood."""
-        self.losses += losses
-        if unparsed:
-            self.unparsed.append((_now_ms(), unparsed))
+    def note(self, batch: Batch) -> None:
+        """Note what stands beside the requests of a batch that was read now."""
+        self.losses += batch.losses
+        if batch.lines:
+            self.lines.append(LogLines(_now_ms(), batch.lines, batch.unparsed))
         while len(self.losses) > _MOST_NOTES:
-            (_, one), (at_ms, other) = self.losses[:2]
-            self.losses[:2] = [Loss(at_ms, _sum([one, other]))]
-        while len(self.unparsed) > _MOST_NOTES:
-            (_, lines), (at_ms, more) = self.unparsed[:2]
-            self.unparsed[:2] = [(at_ms, lines + more)]
+            one, other = self.losses[:2]
+            self.losses[:2] = [Loss(other.at_ms, _sum([one.requests, other.requests]))]
+        while len(self.lines) > _MOST_NOTES:
+            (_, read, unparsed), (at_ms, more, also) = self.lines[:2]
+            self.lines[:2] = [LogLines(at_ms, read + more, unparsed + also)]
 
     def describe(self) -> dict[str, Any]:
         """Return the class's entry: percentiles in ms, and what they stand on.
 
-        `oldest_s` is the age of the oldest request; `lost` and `unparsed` count what was noted
-        since it ended, `lost` being null when nobody can say how many there were.
+        `oldest_s` is the age of the oldest request; `lost`, `log_lines` and `unparsed` count what
+        was noted since it ended, `lost` being null when nobody can say how many there were.
         """
         entry = nothing_known(self.rules)
         oldest_at_ms = _ended_ms(self.requests[0]) if self.requests else 0
         self.losses = [loss for loss in self.losses if loss.at_ms >= oldest_at_ms]
-        self.unparsed = [note for note in self.unparsed if note[0] >= oldest_at_ms]
+        self.lines = [note for note in self.lines if note.at_ms >= oldest_at_ms]
         histogram = LatencyHistogram()
         durations_us = [request.duration_us for request in self.requests]
         errors = sum(is_error(request.status) for request in self.requests)
@@ -102,7 +103,8 @@ class Window:
             "errors": histogram.errors,
             "lost": _sum(loss.requests for loss in self.losses),
             "clamped": histogram.clamped,
-            "unparsed": sum(lines for _, lines in self.unparsed),
+            "unparsed": sum(note.unparsed for note in self.lines),
+            "log_lines": sum(note.read for note in self.lines),
         }
         most_routes = self.rules.routes_shown
         if most_routes:

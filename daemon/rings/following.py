@@ -125,7 +125,7 @@ class RingFollower:
                 continue
             except (OSError, RingError) as error:
                 if name not in self._refused:
-                    yield Batch([], (Loss(_now_ms(), None),))
+                    yield Batch([], [Loss(_now_ms(), None)])
                 self._refused[name] = _trouble(error)
                 continue
             self._refused.pop(name, None)

@@ -52,7 +52,7 @@ class RingCursor:
             return
         self.is_finished = is_dead
         if self.untold and (is_dead or self.number > 1):
-            yield Batch([], (self._told(time.time_ns() // 1_000_000),))
+            yield Batch([], [self._told(time.time_ns() // 1_000_000)])
 
     def _read_round(self, *, is_dead: bool) -> Iterator[Batch]:
         """Yield what stands in the slots from the cursor on, once around at most."""
@@ -82,10 +82,10 @@ class RingCursor:
                 # What is lost ended, at the latest, when the oldest that is left did.
                 losses.append(self._told(request.ended_at_ms or 0))
             if len(requests) >= _BATCH:
-                yield Batch(requests, tuple(losses))
+                yield Batch(requests, losses)
                 requests, losses = [], []
         if requests or losses:
-            yield Batch(requests, tuple(losses))
+            yield Batch(requests, losses)
 
     def _told(self, at_ms: int) -> Loss:
         loss, self.untold = Loss(at_ms, self.untold), 0

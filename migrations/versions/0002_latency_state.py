@@ -8,7 +8,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_COLUMNS = ("oldest_at", "newest_at", "lost", "unparsed")
+_COLUMNS = ("oldest_at", "newest_at", "lost", "unparsed", "log_lines")
 
 
 def upgrade() -> None:

@@ -84,7 +84,21 @@ def full_document(taken_at_ms: int = TAKEN_AT_MS, **more: Any) -> Document:
         ],
         latency=_latency(
             "User API latency", (8.43, 25.1, 48.7, 61.2), (987, 13, 4), 1000, 212.0, 500.0, 5.02
-        ),
+        )
+        | {
+            "distribution": {
+                "bounds_ms": [
+                    *(2.371, 3.162, 4.217, 5.623, 7.499, 10.0, 13.34),
+                    *(17.78, 23.71, 31.62, 42.17, 56.23, 74.99),
+                ],
+                "counts": [17, 72, 148, 187, 239, 156, 86, 25, 39, 0, 10, 8],
+            },
+            "slowest_routes": [
+                {"route": "/api/videos/:id/comments", "count": 58, "p50": 19.7, "p95": 47.3},
+                {"route": "/api/feed", "count": 311, "p50": 8.12, "p95": 24.6},
+                {"route": "/watch/:id", "count": 405, "p50": 6.54, "p95": 16.8},
+            ],
+        },
         latency_admin=_latency(
             "Admin backfill latency",
             (51_200.0, 57_600.0, 58_900.0, 59_300.0),
@@ -93,7 +107,14 @@ def full_document(taken_at_ms: int = TAKEN_AT_MS, **more: Any) -> Document:
             18_600.0,
             60_000.0,
             96.0,
-        ),
+        )
+        | {
+            "distribution": {
+                "bounds_ms": [31_620.0, 42_170.0, 56_230.0, 74_990.0],
+                "counts": [29, 113, 34],
+            },
+            "slowest_routes": None,
+        },
         state={
             "videos": 2001,
             "agents": 402,
@@ -218,6 +239,7 @@ def _latency(
         **dict(zip(("samples", "errors", "lost"), samples_errors_lost, strict=True)),
         "clamped": 0,
         "unparsed": 0,
+        "log_lines": 0,
         "window": window,
         "oldest_s": oldest_s,
         "ceiling_ms": ceiling_ms,

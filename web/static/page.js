@@ -46,15 +46,18 @@ function put(next) {
   setIcon(next.querySelector("link[rel=icon]").getAttribute("href"));
 }
 
-// Makes `old` like `fresh` and keeps the elements that are alike: what has the focus, is selected
-// or scrolled stays so.
+// Makes `old` like `fresh` and keeps the elements that are alike: what has the focus, is selected,
+// scrolled or unfolded stays so.
 function morph(old, fresh) {
   if (old.nodeName !== fresh.nodeName) {
     old.replaceWith(document.importNode(fresh, true));
   } else if (old.nodeType !== Node.ELEMENT_NODE) {
     if (old.data !== fresh.data) old.data = fresh.data;
   } else {
-    for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+    for (const { name } of [...old.attributes]) {
+      const isVisitors = name === "open" && old.nodeName === "DETAILS";
+      if (!isVisitors && !fresh.hasAttribute(name)) old.removeAttribute(name);
+    }
     for (const { name, value } of fresh.attributes) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
