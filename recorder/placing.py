@@ -13,43 +13,46 @@ MOST_RINGS = 1024
 # Nobody may write: a file that is shortened under its writer's map would kill the writer.
 _MODE = 0o440
 _FLAGS = os.O_RDWR | os.O_CLOEXEC
-_OWN_FDS = "/proc/self/fd"
 
 
 def place_file(directory: str, name: str, prepare: Callable[[int], None]) -> int:
     """Make a file, have it prepared, and only then give it its name; return its descriptor.
 
-    Raises OSError, and whatever `prepare` raises; then there is no file.
+    Raises OSError, and whatever `prepare` raises; then there is no file. `prepare` may be called
+    for a second file when the first one came to nothing.
     """
-    fd, hidden = _open_unseen(directory, name)
+    if hasattr(os, "O_TMPFILE"):
+        with suppress(OSError):
+            return _place_nameless(directory, name, prepare)
+    return _place_hidden(directory, name, prepare)
+
+
+def _place_nameless(directory: str, name: str, prepare: Callable[[int], None]) -> int:
+    """Leave nothing behind when the process is killed now. Not every file system has that."""
+    fd = os.open(directory, _FLAGS | os.O_TMPFILE, _MODE)
     try:
         prepare(fd)
+        # With a descriptor in the place of the folder the link in /proc is followed.
         path = os.path.join(directory, name)
-        if hidden is None:
-            # With a descriptor in the place of the folder the link in /proc is followed.
-            os.link(f"{_OWN_FDS}/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
-        else:
-            os.rename(hidden, path)
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
     except BaseException:
         os.close(fd)
-        if hidden is not None:
-            with suppress(OSError):
-                os.unlink(hidden)
         raise
     return fd
 
 
-def _open_unseen(directory: str, name: str) -> tuple[int, str | None]:
-    """Return a new file's descriptor, and its path if it has one.
-
-    A file without a name leaves nothing behind when the process is killed just now; not every file
-    system has that.
-    """
-    if hasattr(os, "O_TMPFILE") and os.path.isdir(_OWN_FDS):
-        with suppress(OSError):
-            return os.open(directory, _FLAGS | os.O_TMPFILE, _MODE), None
+def _place_hidden(directory: str, name: str, prepare: Callable[[int], None]) -> int:
     hidden = os.path.join(directory, "." + name)
-    return os.open(hidden, _FLAGS | os.O_CREAT | os.O_EXCL, _MODE), hidden
+    fd = os.open(hidden, _FLAGS | os.O_CREAT | os.O_EXCL, _MODE)
+    try:
+        prepare(fd)
+        os.rename(hidden, os.path.join(directory, name))
+    except BaseException:
+        os.close(fd)
+        with suppress(OSError):
+            os.unlink(hidden)
+        raise
+    return fd
 
 
 def check_room(directory: str, size: int) -> None:

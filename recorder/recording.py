@@ -12,7 +12,7 @@ from time import time_ns
 from typing import Any, Optional
 
 from .placing import check_room
-from .ring import DEFAULT_SLOTS, RingWriter, ring_size
+from .ring import DEFAULT_SLOTS, MOST_SLOTS, RingWriter, ring_size
 
 #: After a failure requests pass unrecorded for so long, until a ring is tried again.
 TRY_EVERY_NS = 10_000_000_000
@@ -31,12 +31,15 @@ class Recorder:
 
     Whatever goes wrong, `record` returns. While no ring can be made or written, requests pass
     unrecorded: one warning is logged, a ring is tried every 10 s, and the header of the next one
-    tells how many were missed. `now_ns` is the time of day.
+    tells how many were missed. `now_ns` is the time of day. Raises ValueError when `slots` are none
+    or more than readers take.
     """
 
     def __init__(
         self, directory: Any, slots: int = DEFAULT_SLOTS, now_ns: Callable[[], int] = time_ns
     ) -> None:
+        if not 0 < slots <= MOST_SLOTS:
+            raise ValueError(f"slots have to be from 1 to {MOST_SLOTS}, not {slots!r}")
         self._directory = os.path.abspath(os.fsdecode(directory))
         self._slots = slots
         self._now_ns = now_ns
@@ -44,7 +47,8 @@ class Recorder:
         _recorders.add(self)
 
     def _begin(self) -> None:
-        self._lock = threading.Lock()
+        # Reentrant: with the lock held, garbage may be collected that ends a request.
+        self._lock = threading.RLock()
         self._writer: RingWriter | None = None
         self._missed = 0
         self._is_failing = False
@@ -59,10 +63,10 @@ class Recorder:
         try:
             verb = method.encode("latin-1", "replace")
             place = path.encode("latin-1", "replace")
-            if writer is None or not writer.write(duration_ns, status, verb, place):
+            while writer is None or not writer.write(duration_ns, status, verb, place):
                 writer = self._writer_after(writer)
-                if writer is not None:
-                    writer.write(duration_ns, status, verb, place)
+                if writer is None:
+                    break
         except Exception as error:  # noqa: BLE001 - a request matters more than its record
             self._drop(writer, error)
 
@@ -100,7 +104,7 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
             self._tried_ns = self._now_ns()
             return self._fail(error)
-        missed, self._missed, self._tried_ns = self._missed, 0, 0
+        missed, self._missed = self._missed, 0
         was_failing, self._is_failing = self._is_failing, False
         if was_failing:
             return logging.INFO, "requests are recorded again; %d were missed", missed

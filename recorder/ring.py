@@ -6,7 +6,7 @@ The file is 128 bytes of header, then `slots` records of 128 bytes.
 
     header   offset  0   8 bytes  magic, b"OPSNAPR1"
                      8   u32      record size, 128
-                    12   u32      slots
+                    12   u32      slots, from 1 to 4,194,304
                     16   u32      process id of the writer
                     20   u32      zero
                     24   u64      missed: how many requests of this process ended before record 1
@@ -61,6 +61,8 @@ METHOD_SIZE = 8
 SUFFIX = ".ring"
 #: 2 MB a process: at 2,000 requests a second, eight seconds until a record is overwritten.
 DEFAULT_SLOTS = 16_384
+#: 512 MB: what readers take for a ring and not for a damaged header.
+MOST_SLOTS = 1 << 22
 #: How often a writer looks whether its file is still where readers look for it.
 LOOK_EVERY_NS = 5_000_000_000
 
@@ -102,7 +104,8 @@ class RingWriter:
         # next() of a count is one step of the interpreter: two threads never get one number.
         self._next_number = itertools.count(1).__next__
         self._fd = place_file(directory, name, self._prepare)
-        self._file_id = _file_id(os.stat(self._path))
+        # Not by the descriptor: not every file system tells the same of both.
+        self._file_id = _file_id(self._path)
         self._looked_ns = now_ns()
         self._look_again_ns = self._looked_ns + LOOK_EVERY_NS
 
@@ -137,16 +140,11 @@ class RingWriter:
 
     def _look(self, now_ns: int) -> bool:
         """Say whether the file is in its place and whole; do not ask again for a while if it is."""
-        try:
-            found = os.stat(self._path)
-        except (FileNotFoundError, NotADirectoryError):
+        if self._file_id is None or _file_id(self._path) != self._file_id:
             return False
-        except OSError:
-            found = os.fstat(self._fd)  # whether it is in its place is not for us to see
-        else:
-            if _file_id(found) != self._file_id:
-                return False
-        if found.st_size < len(self._map) or self._map[: len(self._header)] != self._header:
+        # In this order: to read beyond the end of a file that was shortened would be the end of us.
+        is_long = os.fstat(self._fd).st_size >= len(self._map)
+        if not is_long or self._map[: len(self._header)] != self._header:
             return False
         self._looked_ns, self._look_again_ns = now_ns, now_ns + LOOK_EVERY_NS
         return True
@@ -165,5 +163,10 @@ class RingWriter:
     __del__ = _close
 
 
-def _file_id(found: os.stat_result) -> tuple[int, int]:
+def _file_id(path: str) -> tuple[int, int] | None:
+    """Return which file is at `path` now; None if nobody can see one there."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
     return found.st_dev, found.st_ino

@@ -55,8 +55,10 @@ class RingFollower:
     def position(self) -> Position:
         """Return every cursor by file name; finished are the rings of dead writers at their end."""
         rings = self._cursors.items()
-        # At its first record a ring is as good as unknown, and tells again what was missed.
-        numbers = {name: cursor.number for name, cursor in rings if cursor.number > 1}
+        # Before its first record a ring is as good as unknown, and tells again what was missed.
+        numbers = {
+            name: cursor.number for name, cursor in rings if cursor.number > 1 or cursor.is_finished
+        }
         urgent = (cursor.is_urgent for name, cursor in rings if name not in self._kept_by_force)
         return Position(
             self._known_numbers | numbers,
@@ -129,8 +131,8 @@ class RingFollower:
                 self._refused[name] = _trouble(error)
                 continue
             self._refused.pop(name, None)
+            missed = 0 if name in self._known_numbers else ring.missed
             number = self._known_numbers.pop(name, 1)
-            missed = ring.missed if number == 1 else 0
             self._cursors[name] = RingCursor(ring, number, number, missed)
         # A ring that somebody else removed is read to its end: the open file is still there.
 

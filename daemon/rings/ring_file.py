@@ -101,7 +101,7 @@ def _decode(piece: bytes, start: int) -> tuple[int, Request | None]:
     )
     if number == 0 or zlib.crc32(piece[start : start + _CHECKED_BYTES]) != checksum:
         return 0, None
-    text = path[:path_length].decode("latin-1")
+    text = path[:path_length].decode("utf-8", "replace")
     # Rounded up: a request took some time, and what took less than 1 µs is not out of range.
     duration_us = -(-duration_ns // 1000)
     return number, Request(ended_at_ns // 1_000_000, duration_us, status, text)
