@@ -11,6 +11,7 @@ from daemon.sampler import Collecting, Cut, Reading, Sampler
 from daemon.sections import CARRIED_INTERVALS, FRESH, LastGood, Section
 from daemon.side_by_side import SideBySide, Task
 from store.codec import Document, encode
+from store.latency_state import StateChange
 from store.times import iso_utc, plain_utc
 from store.writing import Snapshot
 
@@ -80,8 +81,12 @@ class Cycle:
         self._rank_depth(sections, taken_at_ms)
         return sections
 
-    def finish(self, taken_at_ms: int, sections: Mapping[str, Section]) -> Tick:
+    def finish(
+        self, taken_at_ms: int, sections: Mapping[str, Section], after_version: int = 0
+    ) -> Tick:
         """Return the tick of what was sampled, with what was collected until now.
+
+        `after_version` is the version of the stored state that collecting went on from.
 
         The tick of a snapshot that was stored is to be handed to `stored`, any other to
         `not_stored`.
@@ -93,7 +98,7 @@ class Cycle:
             interval_ms=self._interval_ms,
             document=encode(self._document(taken_at_ms, sections)),
             intervals=cut.intervals if cut else {},
-            latency_state=cut.encoded() if cut else None,
+            latency_state=StateChange(after_version, cut.encoded()) if cut else None,
         )
         return Tick(snapshot, sections, cut)
 

@@ -7,21 +7,30 @@ from sqlalchemy import Engine
 
 from daemon.failures import SampleError
 from daemon.sampler import Collecting
-from store.latency_state import checkpoint, read_state
+from store.latency_state import (
+    StateChange,
+    StateMovedError,
+    checkpoint,
+    read_state,
+    state_version,
+)
+
+#: The version of no stored state.
+_UNKNOWN = -1
 
 
 class Keeping:
-    """What `collecting` collects, and the snapshot in the store that it goes on from.
+    """What `collecting` collects, and the `version` of the stored state that it goes on from.
 
     `storing` is to be held from a cut of what was collected to the end of its commit, so that
-    nothing else is cut meanwhile. `since_ms` is that snapshot's time (Unix ms), 0 before the first.
+    nothing else is cut meanwhile.
     """
 
     def __init__(self, engine: Engine, source: str, collecting: Collecting) -> None:
         """Prepare; `resume` begins."""
         self._engine, self._source, self._collecting = engine, source, collecting
         self.storing = threading.Lock()
-        self.since_ms = 0
+        self.version = 0
 
     def resume(self) -> None:
         """Go on from the stored state: an earlier run's, or that of another daemon.
@@ -32,7 +41,22 @@ class Keeping:
         with self._engine.connect() as connection:
             stored = read_state(connection, self._source)
         self._collecting.resume(stored.state if stored else None)
-        self.since_ms = stored.taken_at_ms if stored else 0
+        self.version = stored.version if stored else 0
+
+    def let_go(self) -> None:
+        """Forget what was collected, and resume as soon as the store can be asked."""
+        self.version = _UNKNOWN
+
+    def follow(self) -> None:
+        """Resume if somebody else has stored a state, or we did by a commit that seemed to fail.
+
+        What was collected until then is in it. Raises as `resume` does.
+        """
+        with self.storing:
+            with self._engine.connect() as connection:
+                version = state_version(connection, self._source)
+            if version != self.version:
+                self.resume()
 
     def drain(self, *, is_last: bool = False) -> None:
         """Collect what is new, and store it now if its source may not keep it until the next tick.
@@ -49,7 +73,11 @@ class Keeping:
 
     def _checkpoint(self) -> None:
         held = self._collecting.held()
-        if checkpoint(self._engine, self._source, self.since_ms, held.encoded()):
-            self._collecting.stored(held)
-            self._collecting.tidy()
-        # Otherwise somebody else writes under this name, as the next tick will find out.
+        try:
+            checkpoint(self._engine, self._source, StateChange(self.version, held.encoded()))
+        except StateMovedError:
+            self.resume()
+            return
+        self.version += 1
+        self._collecting.stored(held)
+        self._collecting.tidy()

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
 
 from sqlalchemy import Engine
@@ -15,8 +16,10 @@ from daemon.depth_history import WINDOW_MS
 from daemon.keeping import Keeping
 from daemon.reporting import SourceLog, report_tick
 from daemon.samplers import build_samplers
+from daemon.sections import Section
 from store.codec import decode
 from store.engines import open_writer
+from store.latency_state import StateMovedError
 from store.reading import documents_since, newest_taken_at_ms
 from store.revision import require_current_schema
 from store.writing import TickAlreadyRecordedError, commit
@@ -87,17 +90,22 @@ class Recorder:
             return None
         self._source_log.report(sections)
         with self._keeping.storing if self._keeping else nullcontext():
-            tick = self._commit(self._cycle.finish(taken_at_ms, sections))
+            tick = self._commit(taken_at_ms, sections)
         if tick is not None:
             report_tick(taken_at_ms, sections, (time.perf_counter() - began) * 1000)
         return tick
 
-    def _commit(self, tick: Tick) -> Tick | None:
-        """Commit a tick and return it; None when it could not be, which is told."""
+    def _commit(self, taken_at_ms: int, sections: Mapping[str, Section]) -> Tick | None:
+        """Commit what was sampled and return its tick; None when it could not be, which is told."""
+        version = self._keeping.version if self._keeping else 0
+        tick = self._cycle.finish(taken_at_ms, sections, version)
         try:
             commit(self._engine, tick.snapshot)
-        except TickAlreadyRecordedError as error:
-            log.warning("tick not stored: %s", error)
+        except (TickAlreadyRecordedError, StateMovedError) as error:
+            # Another daemon's: what was collected until then is in its snapshot or its state.
+            log.warning("tick not stored: another daemon writes as this one: %s", error)
+            if self._keeping:
+                self._keeping.let_go()
             return None
         except SQLAlchemyError as error:
             self._cycle.not_stored(tick)
@@ -106,7 +114,7 @@ class Recorder:
         self._tell_store_mended()
         self._cycle.stored(tick)
         if self._keeping:
-            self._keeping.since_ms = tick.snapshot.taken_at_ms
+            self._keeping.version += 1
         return tick
 
     def _is_recorded(self, taken_at_ms: int) -> bool:
@@ -114,11 +122,8 @@ class Recorder:
         try:
             with self._engine.connect() as connection:
                 newest_ms = newest_taken_at_ms(connection, self._config.store.source)
-            if self._keeping and newest_ms not in (None, self._keeping.since_ms):
-                # A snapshot of another daemon, or one of ours whose commit seemed to fail: what
-                # was collected until then is in it.
-                with self._keeping.storing:
-                    self._keeping.resume()
+            if self._keeping:
+                self._keeping.follow()
         except SQLAlchemyError:
             return False
         return newest_ms is not None and newest_ms >= taken_at_ms - taken_at_ms % self._interval_ms

@@ -12,58 +12,70 @@ from sqlalchemy.exc import IntegrityError
 from store.tables import latency_state
 
 
+class StateMovedError(Exception):
+    """Somebody else has moved the state since it was read: what was counted is counted there."""
+
+
+@dataclass(frozen=True)
+class StateChange:
+    """A new state as bytes, and the version of the one that it goes on from; 0: there is none."""
+
+    after_version: int
+    state: bytes
+
+
 @dataclass(frozen=True)
 class StoredState:
-    """The state's bytes, and when the snapshot was taken that it goes on from (Unix ms, or 0)."""
+    """The state's bytes, and its version."""
 
-    taken_at_ms: int
+    version: int
     state: bytes
 
 
 def read_state(connection: Connection, source: str) -> StoredState | None:
     """Return the stored state of `source`, None before the first."""
     row = connection.execute(
-        select(latency_state.c.taken_at, latency_state.c.state).where(
+        select(latency_state.c.version, latency_state.c.state).where(
             latency_state.c.source == source
         )
     ).first()
-    return None if row is None else StoredState(row.taken_at, bytes(row.state))
+    return None if row is None else StoredState(row.version, bytes(row.state))
 
 
-def write_state(connection: Connection, source: str, taken_at_ms: int, state: bytes) -> None:
-    """Store the state that goes with the snapshot taken at `taken_at_ms`, in its transaction."""
+def state_version(connection: Connection, source: str) -> int:
+    """Return the version of the stored state of `source`, 0 when there is none."""
+    version: int | None = connection.scalar(
+        select(latency_state.c.version).where(latency_state.c.source == source)
+    )
+    return version or 0
+
+
+def write_state(connection: Connection, source: str, change: StateChange) -> None:
+    """Store a state in the caller's transaction.
+
+    Raises StateMovedError when the stored one is not the version that it goes on from.
+    """
+    after, values = change.after_version, {"version": change.after_version + 1}
+    if after == 0:
+        row = {"source": source, "state": change.state, **values}
+        try:
+            connection.execute(insert(latency_state).values(**row))
+        except IntegrityError as error:
+            raise StateMovedError(source) from error
+        return
     moved = connection.execute(
         update(latency_state)
-        .where(latency_state.c.source == source)
-        .values(taken_at=taken_at_ms, state=state)
+        .where(latency_state.c.source == source, latency_state.c.version == after)
+        .values(state=change.state, **values)
     )
     if not moved.rowcount:
-        connection.execute(
-            insert(latency_state).values(source=source, taken_at=taken_at_ms, state=state)
-        )
+        raise StateMovedError(source)
 
 
-def checkpoint(engine: Engine, source: str, after_ms: int, state: bytes) -> bool:
-    """Bring the state of `source` forward between two snapshots; say whether it is stored.
+def checkpoint(engine: Engine, source: str, change: StateChange) -> None:
+    """Bring the state of `source` forward between two snapshots.
 
-    `after_ms` is the snapshot (or 0) that the state goes on from. When the stored one goes on from
-    another, somebody else writes under this name, and nothing is changed. Raises SQLAlchemy's
-    errors.
+    Raises StateMovedError, and SQLAlchemy's errors.
     """
     with engine.begin() as connection:
-        moved = connection.execute(
-            update(latency_state)
-            .where(latency_state.c.source == source, latency_state.c.taken_at == after_ms)
-            .values(state=state)
-        )
-        if moved.rowcount:
-            return True
-        if read_state(connection, source) is not None:
-            return False
-    try:
-        with engine.begin() as connection:
-            values = {"source": source, "taken_at": after_ms, "state": state}
-            connection.execute(insert(latency_state).values(**values))
-    except IntegrityError:
-        return False
-    return True
+        write_state(connection, source, change)

@@ -49,12 +49,13 @@ interval_histograms = Table(
     Column("log_lines", BigInteger),
 )
 
-#: How far the daemon has read its sources of requests, what it has counted since the snapshot
-#: taken at `taken_at` (0 before the first), and its windows: as `daemon.latency.state` writes it.
+#: How far the daemon has read its sources of requests, what it has counted since the newest
+#: snapshot, and its windows: as `daemon.latency.state` writes it. `version` counts the changes, so
+#: that nobody writes over what somebody else has written meanwhile.
 latency_state = Table(
     "latency_state",
     metadata,
     Column("source", Text, primary_key=True),
-    Column("taken_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
     Column("state", LargeBinary, nullable=False),
 )

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from store.intervals import LatencyInterval
-from store.latency_state import write_state
+from store.latency_state import StateChange, write_state
 from store.tables import interval_histograms, snapshots, sources
 
 
@@ -19,8 +19,7 @@ class TickAlreadyRecordedError(Exception):
 class Snapshot:
     """What one tick commits. Times in Unix milliseconds, intervals by latency class.
 
-    `latency_state` is where reading goes on after this snapshot, as bytes; None leaves what is
-    stored of it.
+    `latency_state` is where reading goes on after this snapshot; None leaves what is stored of it.
     """
 
     source: str
@@ -28,7 +27,7 @@ class Snapshot:
     interval_ms: int
     document: str
     intervals: Mapping[str, LatencyInterval]
-    latency_state: bytes | None = None
+    latency_state: StateChange | None = None
 
     @property
     def tick_at_ms(self) -> int:
@@ -40,7 +39,8 @@ def commit(engine: Engine, snapshot: Snapshot) -> None:
     """Write `snapshot` whole or not at all.
 
     Raises TickAlreadyRecordedError when its source has a snapshot at or after this tick's slot,
-    and SQLAlchemy's errors when the store cannot be written.
+    StateMovedError when its latency state does not go on from the stored one, and SQLAlchemy's
+    errors when the store cannot be written.
     """
     with engine.begin() as connection:
         _advance(connection, snapshot)
@@ -50,7 +50,7 @@ def commit(engine: Engine, snapshot: Snapshot) -> None:
             values = {**key, "class_key": class_key, **interval.columns()}
             connection.execute(insert(interval_histograms).values(**values))
         if snapshot.latency_state is not None:
-            write_state(connection, snapshot.source, snapshot.taken_at_ms, snapshot.latency_state)
+            write_state(connection, snapshot.source, snapshot.latency_state)
 
 
 def _advance(connection: Connection, snapshot: Snapshot) -> None:

@@ -7,7 +7,7 @@ written between copy and truncation is gone, and nobody can say whether there wa
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,11 @@ _MOST_RENAMED = 64
 
 
 class LogFollower:
-    """Follows the log at `path`."""
+    """Follows the log at `path`. `others` are logs of their own, whatever they are named like."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, others: Collection[Path] = ()) -> None:
         self.path = path
+        self._others = frozenset(others)
         self._broken_lines = 0
         #: Where the followed files began, the oldest first: what is before is read by others.
         self.began_at: list[tuple[Path, int]] = []
@@ -60,7 +61,10 @@ class LogFollower:
         """
         try:
             for log in list(self._renamed):
-                yield from log.read_lines()
+                for lines in log.read_lines():
+                    # Its writer has not been told yet.
+                    log.renamed_at = time.monotonic()
+                    yield lines
             self._let_go_of_renamed()
             self._let_go_if_truncated()
             if self._current is not None:
@@ -88,8 +92,10 @@ class LogFollower:
         losses, self._losses = self._losses, []
         return losses
 
-    def places(self) -> list[Any]:
-        """Return how far every file has been read, for `begin`."""
+    def places(self) -> list[Any] | None:
+        """Return how far every file has been read, for `begin`; None before the first look."""
+        if self._starts_at_end:
+            return None
         opened = [(log, True) for log in self._renamed]
         opened += [(self._current, True)] if self._current else []
         places = [log.place(is_live=is_live) for log, is_live in opened]
@@ -153,6 +159,8 @@ class LogFollower:
         found: list[tuple[Path, LogFile]] = []
         self._hidden = set()
         for path in earlier_parts(self.path):
+            if path in self._others:
+                continue
             try:
                 log = LogFile.open(path)
             except FileNotFoundError:
@@ -178,10 +186,13 @@ class LogFollower:
     def _note_hidden(self, path: Path) -> None:
         """Note an earlier part that cannot be read; what is in it is lost, or read later."""
         with suppress(OSError):
-            inode = path.stat().st_ino
-            self._hidden.add(inode)
-            if inode not in self._told_hidden:
-                self._told_hidden.add(inode)
+            found = path.stat()
+            if self._starts_at_end:
+                self._known.append(Place.of_unread(found.st_ino, found.st_size))
+                self._told_hidden.add(found.st_ino)
+            self._hidden.add(found.st_ino)
+            if found.st_ino not in self._told_hidden:
+                self._told_hidden.add(found.st_ino)
                 self._losses.append(Loss(_now_ms(), None))
 
     def _let_go_if_truncated(self) -> None:

@@ -4,6 +4,7 @@ A line counts when its newline has been written. A file is known again by its in
 of its first bytes, because an inode is given to another file once its own is deleted.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -38,6 +39,11 @@ class Place:
         """Return the place that `as_json` wrote."""
         return cls(**data)
 
+    @classmethod
+    def of_unread(cls, inode: int, size: int) -> "Place":
+        """Return the place at the end of a file that cannot be read now."""
+        return cls(inode, 0, "", size, is_in_long_line=False, is_live=False)
+
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         return dict(vars(self))
@@ -65,9 +71,9 @@ class LogFile:
         """Open the regular file at `path`, to be read from its start. Raises OSError."""
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         found = os.fstat(fd)
-        if stat.S_ISDIR(found.st_mode):
+        if not stat.S_ISREG(found.st_mode):
             os.close(fd)
-            raise IsADirectoryError(path)
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
         return cls(fd, (found.st_dev, found.st_ino))
 
     def go_to_last_line(self) -> None:

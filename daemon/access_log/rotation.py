@@ -1,6 +1,7 @@
 """Which files beside a log are its earlier parts, by the names that rotation gives them."""
 
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,5 +23,7 @@ def earlier_parts(path: Path) -> list[Path]:
         for entry in path.parent.iterdir():
             if named.fullmatch(entry.name) and not entry.name.lower().endswith(_COMPRESSED):
                 with suppress(FileNotFoundError):
-                    found.append((entry.stat().st_mtime_ns, entry))
+                    status = entry.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        found.append((status.st_mtime_ns, entry))
     return [part for _, part in sorted(found)]

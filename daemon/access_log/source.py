@@ -1,7 +1,7 @@
 """An access log as a source of requests."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,13 @@ _STRANGE_LINES = 20
 
 
 class LogSource:
-    """The requests of one log and of its rotated files; a `daemon.requests.RequestSource`."""
+    """The requests of one log and of its rotated files; a `daemon.requests.RequestSource`.
 
-    def __init__(self, log: AccessLog) -> None:
-        self._follower = LogFollower(Path(log.path))
+    `others` are the other logs that are read.
+    """
+
+    def __init__(self, log: AccessLog, others: Collection[Path] = ()) -> None:
+        self._follower = LogFollower(Path(log.path), others)
         self._parse = parser(log.format)
         self._has_been_understood = False
         self._not_understood_since = 0

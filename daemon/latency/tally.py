@@ -94,7 +94,8 @@ class Tally:
                 window.add(stored.requests)
                 window.losses, window.lines = list(stored.losses), list(stored.lines)
         self._intervals = self._no_intervals()
-        self.restore({k: v for k, v in intervals_of(state).items() if k in self.windows})
+        # Of classes that are gone as well: their requests happened, and are stored once more.
+        self.restore(intervals_of(state))
 
     def unknown_to(self, state: State) -> list[str]:
         """Return the keys of the classes whose windows, by their present rules, are not there."""
@@ -121,7 +122,7 @@ class Tally:
     def restore(self, intervals: dict[str, LatencyInterval]) -> None:
         """Take back intervals that could not be stored, to be part of the next."""
         for key, interval in intervals.items():
-            self._intervals[key].merge(interval)
+            self._intervals.setdefault(key, LatencyInterval()).merge(interval)
 
     def _no_intervals(self) -> dict[str, LatencyInterval]:
         return {key: LatencyInterval() for key in self.windows}

@@ -67,10 +67,13 @@ class Window:
         if not requests:
             return
         is_late = self.requests and _ended_ms(requests[0]) < _ended_ms(self.requests[-1])
-        # A source that was read later than another may have older ones.
-        self.requests.extend(
-            sorted([*self.requests, *requests], key=in_order_of_time) if is_late else requests
-        )
+        if is_late:
+            # A source that was read later than another may have older ones.
+            in_order = sorted([*self.requests, *requests], key=in_order_of_time)
+            self.requests.clear()
+            self.requests.extend(in_order)
+        else:
+            self.requests.extend(requests)
 
     def note(self, batch: Batch) -> None:
         """Note what stands beside the requests of a batch that was read now."""

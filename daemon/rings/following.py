@@ -5,10 +5,12 @@ so nothing is counted twice; and a ring is removed only when its writer is dead 
 stands at its end is stored, so nothing is lost between.
 """
 
+import errno
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from daemon.failures import SampleError, network_reason
 from daemon.requests import Batch, Loss, Position
@@ -16,6 +18,7 @@ from daemon.rings.ring_cursor import RingCursor
 from daemon.rings.ring_file import RingError, RingFile
 
 SUFFIX = ".ring"
+_TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 class RingFollower:
@@ -23,17 +26,19 @@ class RingFollower:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        #: Of rings that were not looked for yet.
-        self._known_numbers: dict[str, int] = {}
+        #: Of rings that were not looked for yet: their cursors, and which were at their end.
+        self._stored_numbers: dict[str, int] = {}
+        self._stored_finished: set[str] = set()
         self._cursors: dict[str, RingCursor] = {}
         self._refused: dict[str, SampleError] = {}
         self._kept_by_force: dict[str, SampleError] = {}
         self._stored: Position | None = None
 
-    def begin(self, position: dict[str, int] | None) -> None:
+    def begin(self, position: dict[str, Any] | None) -> None:
         """Go on from stored cursors by file name; a ring without one is read from its start."""
         self.close()
-        self._known_numbers = dict(position or {})
+        self._stored_numbers = dict(position["numbers"]) if position else {}
+        self._stored_finished = set(position["finished"]) if position else set()
 
     def read_new(self) -> Iterator[Batch]:
         """Yield what was recorded since the last call, ring by ring.
@@ -41,14 +46,16 @@ class RingFollower:
         Raises SampleError at its end when the directory, or a ring in it, cannot be read.
         """
         self.tidy()
-        yield from self._find_rings()
         trouble: SampleError | None = None
-        for cursor in list(self._cursors.values()):
+        for cursor in [one for one in self._cursors.values() if not one.is_finished]:
             try:
-                if not cursor.is_finished:
-                    yield from cursor.read_new()
+                yield from cursor.read_new()
             except OSError as error:
                 trouble = _trouble(error)
+        try:
+            yield from self._read_new_rings()
+        except OSError as error:
+            trouble = _trouble(error)
         if trouble is not None:
             raise trouble
 
@@ -59,11 +66,15 @@ class RingFollower:
         numbers = {
             name: cursor.number for name, cursor in rings if cursor.number > 1 or cursor.is_finished
         }
+        finished = frozenset(name for name, cursor in rings if cursor.is_finished)
         urgent = (cursor.is_urgent for name, cursor in rings if name not in self._kept_by_force)
         return Position(
-            self._known_numbers | numbers,
+            {
+                "numbers": self._stored_numbers | numbers,
+                "finished": sorted(self._stored_finished | finished),
+            },
             is_urgent=any(urgent),
-            finished=frozenset(name for name, cursor in rings if cursor.is_finished),
+            finished=finished,
         )
 
     def newest_before(self) -> Iterator[Batch]:
@@ -79,7 +90,7 @@ class RingFollower:
         position, self._stored = self._stored, None
         if position is None:
             return
-        for name, number in position.data.items():
+        for name, number in position.data["numbers"].items():
             if (cursor := self._cursors.get(name)) is not None:
                 cursor.stored_number = number
         self._kept_by_force.clear()
@@ -110,31 +121,42 @@ class RingFollower:
         self._refused.clear()
         self._stored = None
 
-    def _find_rings(self) -> Iterator[Batch]:
-        """Open what is new in the directory; what was in a ring that cannot be read is lost."""
-        try:
-            with os.scandir(self._directory) as entries:
-                names = {e.name for e in entries if e.name.endswith(SUFFIX) and e.name[0] != "."}
-        except OSError as error:
-            raise _trouble(error) from error
+    def _read_new_rings(self) -> Iterator[Batch]:
+        """Open what is new in the directory, one after the other, and read it. Raises OSError."""
+        with os.scandir(self._directory) as entries:
+            names = {e.name for e in entries if e.name.endswith(SUFFIX) and e.name[0] != "."}
+        yield from self._compare_with_stored(names)
         for name in self._refused.keys() - names:
             del self._refused[name]
-        self._known_numbers = {n: at for n, at in self._known_numbers.items() if n in names}
         for name in sorted(names - self._cursors.keys()):
             try:
                 ring = RingFile.open(self._directory / name)
             except FileNotFoundError:
                 continue
             except (OSError, RingError) as error:
+                if isinstance(error, OSError) and error.errno in _TOO_MANY_FILES:
+                    raise  # no fault of the ring: it is opened when others are closed
                 if name not in self._refused:
                     yield Batch([], [Loss(_now_ms(), None)])
                 self._refused[name] = _trouble(error)
                 continue
             self._refused.pop(name, None)
-            missed = 0 if name in self._known_numbers else ring.missed
-            number = self._known_numbers.pop(name, 1)
-            self._cursors[name] = RingCursor(ring, number, number, missed)
+            # What it missed was told when its cursor was stored.
+            missed = 0 if name in self._stored_numbers else ring.missed
+            number = self._stored_numbers.pop(name, 1)
+            self._stored_finished.discard(name)
+            self._cursors[name] = cursor = RingCursor(ring, number, number, missed)
+            yield from cursor.read_new()
         # A ring that somebody else removed is read to its end: the open file is still there.
+
+    def _compare_with_stored(self, names: set[str]) -> Iterator[Batch]:
+        """Tell of rings that had not been read to their end and are gone, as after a reboot."""
+        gone = self._stored_numbers.keys() - names
+        if gone - self._stored_finished:
+            yield Batch([], [Loss(_now_ms(), None)])
+        for name in gone:
+            del self._stored_numbers[name]
+        self._stored_finished &= names
 
 
 def _trouble(error: Exception) -> SampleError:

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from daemon.requests import Batch, Loss, Request
-from daemon.rings.ring_file import RingFile
+from daemon.rings.ring_file import TORN, RingFile
 
 #: A gap in front of younger records is waited for this long: a thread may be about to fill it.
 _GAP_PATIENCE_S = 2.0
 #: After this many slots without a record there are no more: a gap is as wide as threads are many.
 _WIDEST_GAP = 256
+#: So many records at most are unfinished when a process ends, one a thread; more are damaged.
+_MOST_UNFINISHED = 64
 #: A writer that is faster than this reader is left to itself after so many rounds.
 _MOST_ROUNDS = 8
 _BATCH = 4096
@@ -23,7 +25,8 @@ class RingCursor:
     """A ring, and the number of the next record to be read of it.
 
     `stored_number` is the one that is known to be stored. `untold` counts lost requests that no
-    batch has told of yet. `is_finished` says that its writer is dead and everything was read.
+    batch has told of yet. `is_finished` says that its writer is dead and everything was read: the
+    file is closed then. `is_damaged` says that nobody knows what else was in it.
     """
 
     ring: RingFile
@@ -31,6 +34,7 @@ class RingCursor:
     stored_number: int
     untold: int
     is_finished: bool = False
+    is_damaged: bool = False
     _gap_since: float | None = None
 
     @property
@@ -46,11 +50,15 @@ class RingCursor:
         for _ in range(_MOST_ROUNDS):
             before = self.number
             yield from self._read_round(is_dead=is_dead)
-            if self.number - before < self.ring.slots // 2:
+            if self.number - before < max(1, self.ring.slots // 2):
                 break
         else:
             return
         self.is_finished = is_dead
+        if is_dead:
+            self.ring.close()
+        if self.is_damaged:
+            yield Batch([], [Loss(time.time_ns() // 1_000_000, None)])
         if self.untold and (is_dead or self.number > 1):
             yield Batch([], [self._told(time.time_ns() // 1_000_000)])
 
@@ -58,25 +66,27 @@ class RingCursor:
         """Yield what stands in the slots from the cursor on, once around at most."""
         requests: list[Request] = []
         losses: list[Loss] = []
-        missing = 0
+        missing = torn = 0
         for number, request in self.ring.slots_from(self.number):
             expected = self.number + missing
             if request is None or number < expected:
                 missing += 1
+                torn += number == TORN
                 if missing > _WIDEST_GAP:
+                    self.is_damaged |= is_dead and torn > _MOST_UNFINISHED
                     break
                 continue
             if number > expected:
                 # The writer has gone around: of what it left, the oldest is in the next slot.
                 oldest = number - self.ring.slots + 1
                 self.untold += oldest - self.number
-                self.number, missing = oldest, 0
+                self.number, missing, torn = oldest, 0, 0
                 continue
             if missing and not (is_dead or self._has_waited()):
                 break
-            # What a dead writer never finished was no request that had ended.
-            self.untold += 0 if is_dead else missing
-            self.number, missing, self._gap_since = number + 1, 0, None
+            # What a dead writer's threads never finished were no requests that had ended.
+            self.untold += 0 if is_dead and missing <= _MOST_UNFINISHED else missing
+            self.number, missing, torn, self._gap_since = number + 1, 0, 0, None
             requests.append(request)
             if self.untold:
                 # What is lost ended, at the latest, when the oldest that is left did.

@@ -13,6 +13,7 @@ from daemon.requests import Request
 
 MAGIC: Final = b"OPSNAPR1"
 RECORD_SIZE: Final = 128
+TORN: Final = -1
 _HEADER = struct.Struct("<8sIIIIQI")
 _RECORD = struct.Struct("<QQQHBB8s88sI")
 _CHECKED_BYTES = RECORD_SIZE - 4
@@ -48,8 +49,10 @@ class RingFile:
             raise
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self.fd)
+        """Close the file, if it is open."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def has_writer(self) -> bool:
         """Say whether the process that writes the ring lives: it holds a lock on the file."""
@@ -63,8 +66,8 @@ class RingFile:
     def slots_from(self, number: int) -> "Iterator[tuple[int, Request | None]]":
         """Yield what the slots hold, from the one of record `number` on, at most once around.
 
-        Each is the number that stands there and its request; 0 and None for a slot that was never
-        written, is being written, or is damaged.
+        Each is the number that stands there and its request. Without a request the number is 0 for
+        a slot that was never written, TORN for one that is being written or is damaged.
         """
         left = self.slots
         slot = (number - 1) % self.slots
@@ -99,8 +102,10 @@ def _decode(piece: bytes, start: int) -> tuple[int, Request | None]:
     number, ended_at_ns, duration_ns, status, _, path_length, _, path, checksum = (
         _RECORD.unpack_from(piece, start)
     )
-    if number == 0 or zlib.crc32(piece[start : start + _CHECKED_BYTES]) != checksum:
+    if number == 0:
         return 0, None
+    if zlib.crc32(piece[start : start + _CHECKED_BYTES]) != checksum:
+        return TORN, None
     text = path[:path_length].decode("utf-8", "replace")
     # Rounded up: a request took some time, and what took less than 1 µs is not out of range.
     duration_us = -(-duration_ns // 1000)

@@ -34,8 +34,9 @@ def build(config: Config, _database: ObservedDatabase | None) -> Sampler:
 
 def request_sources(latency: Latency) -> dict[str, RequestSource]:
     """Return everything that requests are read from, by names that stay over restarts."""
+    logs = [Path(log.path) for log in latency.access_logs]
     sources: dict[str, RequestSource] = {
-        f"log:{Path(log.path)}": LogSource(log) for log in latency.access_logs
+        f"log:{Path(log.path)}": LogSource(log, logs) for log in latency.access_logs
     }
     if latency.recorder_dir is not None:
         directory = Path(latency.recorder_dir)

@@ -18,7 +18,7 @@ def upgrade() -> None:
     op.create_table(
         "latency_state",
         sa.Column("source", sa.Text, primary_key=True),
-        sa.Column("taken_at", sa.BigInteger, nullable=False),
+        sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("state", sa.LargeBinary, nullable=False),
     )
 

@@ -12,7 +12,7 @@ class RingReader:
 
     def __init__(self, directory: Path, cursors: dict[str, int] | None = None) -> None:
         self._follower = RingFollower(directory)
-        self._follower.begin(cursors)
+        self._follower.begin({"numbers": cursors, "finished": []} if cursors else None)
         self.lost = 0
         #: How often it was told that nobody knows what is lost.
         self.unknown_losses = 0
@@ -32,7 +32,7 @@ class RingReader:
 
     def cursors(self) -> dict[str, int]:
         """Return the number of the next record of every ring, by file name."""
-        cursors: dict[str, int] = self._follower.position().data
+        cursors: dict[str, int] = self._follower.position().data["numbers"]
         return cursors
 
     def remove_finished(self) -> None:
