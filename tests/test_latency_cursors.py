@@ -86,6 +86,14 @@ class _Watching(RuleBasedStateMachine):
     def an_application_is_killed(self, data: Any) -> None:
         self.applications.kill(self._some(data))
 
+    @rule(path=_PATHS, status=_STATUSES, count=st.integers(0, 5))
+    def an_application_comes_and_goes(self, path: str, status: int, count: int) -> None:
+        dead_ring(
+            self.rings,
+            [(now_ms(), self._next(path), status, path) for _ in range(count)],
+            slots=self.slots,
+        )
+
     @rule()
     def the_daemon_drains(self) -> None:
         self.daemon.drain()
@@ -289,10 +297,10 @@ TestRingsAndARenamedLog = _RingsAndARenamedLog.TestCase
 TestALogThatIsCopiedAndTruncated = _ALogThatIsCopiedAndTruncated.TestCase
 TestRingsThatAreTooSmall = _RingsThatAreTooSmall.TestCase
 TestTwoDaemonsUnderOneName = _TwoDaemonsUnderOneName.TestCase
-TestTwoDaemonsUnderOneName.settings = _QUICK
 TestRingsAndARenamedLog.settings = _QUICK
 TestALogThatIsCopiedAndTruncated.settings = _QUICK
 TestRingsThatAreTooSmall.settings = _QUICK
+TestTwoDaemonsUnderOneName.settings = _QUICK
 
 
 @pytest.fixture
