@@ -70,6 +70,8 @@ class Keeping:
                 self._checkpoint()
             finally:
                 self.storing.release()
+            # No tick waits for this, which itself waits for whoever reads a slow source.
+            self._collecting.tidy()
 
     def _checkpoint(self) -> None:
         held = self._collecting.held()
@@ -80,4 +82,3 @@ class Keeping:
             return
         self.version += 1
         self._collecting.stored(held)
-        self._collecting.tidy()

@@ -158,9 +158,7 @@ class LogFollower:
         opened |= {current.identity} if current else set()
         found: list[tuple[Path, LogFile]] = []
         self._hidden = set()
-        for path in earlier_parts(self.path):
-            if path in self._others:
-                continue
+        for path in earlier_parts(self.path, self._others):
             try:
                 log = LogFile.open(path)
             except FileNotFoundError:

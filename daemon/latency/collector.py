@@ -122,7 +122,12 @@ class Collector:
         state = State(
             # Those of sources that are not configured now stay, should they come back.
             {name: position.data for name, position in self._positions.items()},
-            self._tally.window_states(),
+            # One that was not filled yet is not known: it is filled after a restart.
+            {
+                key: window
+                for key, window in self._tally.window_states().items()
+                if key not in self._unknown_windows
+            },
             {key: one.columns() for key, one in self._tally.intervals.items() if not one.is_empty},
         )
         return Cut(intervals, dict(self._positions), lambda: encode(state))
@@ -164,12 +169,18 @@ class Collector:
         with self._counting:
             self._is_begun = True
             positions, unknown = dict(self._positions), self._unknown_windows
-        found: list[Found] = []
         for name, source in self._sources.items():
             position = positions.get(name)
             source.begin(position.data if position else None)
-            if unknown:
-                found += self._tally.newest_of(unknown, source.newest_before())
+        with self._counting:
+            if not self._is_begun:
+                return
+            # Before the windows are filled, which may take long: from here on everything counts.
+            for name, source in self._sources.items():
+                self._positions[name] = source.position()
+        found: list[Found] = []
+        for source in self._sources.values() if unknown else ():
+            found += self._tally.newest_of(unknown, source.newest_before())
         with self._counting:
             if self._is_begun:
                 self._tally.fill(found)
