@@ -36,6 +36,11 @@ $(HDR_JS)/.installed: tests/hdr_js/package-lock.json
 	    npm ci --prefix tests/hdr_js --no-audit --no-fund --loglevel=error >/dev/null && touch $@ || true; \
 	fi
 
+$(VENV)/.bench: $(VENV)/.test
+	@echo "installing what is measured beside …"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,bench]'
+	@touch $@
+
 run: $(VENV)/.run ## start the demo platform, the daemon and the page; Ctrl-C stops all
 	@$(BIN)/opsnap demo
 
@@ -48,7 +53,7 @@ check: $(VENV)/.check ## ruff, mypy strict, the import contract
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.test ## print the figures of speed and size as ratios in one run
+bench: $(VENV)/.bench ## print the figures of speed and size as ratios in one run
 	@$(BIN)/python -m bench
 
 format: $(VENV)/.check ## put the code into its form

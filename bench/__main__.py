@@ -12,13 +12,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import footprint, many_nodes, newest_json, tick_cost, wsgi_servers
+from bench import (
+    dead_rings,
+    draining,
+    footprint,
+    many_nodes,
+    newest_json,
+    record_cost,
+    served_with_recorder,
+    tick_cost,
+    wsgi_servers,
+)
 from bench.table import Row, formatted
 
 FIGURES: dict[str, Callable[[Path], list[Row]]] = {
     "newest-json": newest_json.measure,
     "many-nodes": many_nodes.measure,
     "tick-cost": tick_cost.measure,
+    "record-cost": record_cost.measure,
+    "served-with-recorder": served_with_recorder.measure,
+    "draining": draining.measure,
+    "dead-rings": dead_rings.measure,
     "footprint": footprint.measure,
     "wsgi-servers": wsgi_servers.measure,
 }
