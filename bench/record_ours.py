@@ -6,8 +6,8 @@
 import sys
 from pathlib import Path
 
+from bench.ring_counts import recorded
 from bench.timed_calls import serve, some_requests
-from daemon.rings.following import RingFollower
 from recorder.recording import Recorder
 
 
@@ -22,17 +22,7 @@ def main(directory: Path) -> None:
         for duration_ns, status, method, path in requests:
             record(duration_ns, status, method, path)
 
-    serve(run, lambda: _recorded(directory))
-
-
-def _recorded(directory: Path) -> int:
-    """Return how many requests stand in the ring and have been overwritten in it."""
-    follower = RingFollower(directory)
-    batches = list(follower.read_new())
-    losses = [loss.requests for batch in batches for loss in batch.losses]
-    if None in losses:
-        sys.exit("the ring cannot be read")
-    return sum(len(batch.requests) for batch in batches) + sum(lost or 0 for lost in losses)
+    serve(run, lambda: recorded(directory))
 
 
 if __name__ == "__main__":

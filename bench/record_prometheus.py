@@ -28,7 +28,7 @@ def main() -> None:
 def _recorded() -> int:
     """Return how many observations the files of this process hold."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    MultiProcessCollector(registry)
     return int(
         sum(
             sample.value

@@ -6,8 +6,8 @@ from bench.hello_apps import PLAIN, RECORDED
 from bench.in_memory import directory_in_memory
 from bench.processes import BrokenBenchmarkError, free_port, running, wait_until_answering
 from bench.rates import Burst, Contestant, median_rate, median_ratio, rounds
+from bench.ring_counts import recorded
 from bench.table import Row
-from daemon.rings.following import RingFollower
 from recorder.ring import DEFAULT_SLOTS, ring_size
 
 _LEAST_RATIO = 0.97
@@ -55,17 +55,7 @@ def _load_both(log: Path, worker: tuple[str, ...], rings: Path) -> dict[str, lis
         wait_until_answering(server, log, port, PLAIN)
         both = [Contestant(path, server.pid, port, path=path) for path in (PLAIN, RECORDED)]
         bursts = rounds(both, count=_ROUNDS, seconds=_SECONDS)
-        answers, recorded = sum(burst.answers for burst in bursts[RECORDED]), _recorded(rings)
-    if recorded < answers:
-        raise BrokenBenchmarkError(f"{recorded} of {answers} requests are recorded")
+        found, answers = recorded(rings), sum(burst.answers for burst in bursts[RECORDED])
+    if found < answers:
+        raise BrokenBenchmarkError(f"{found} of {answers} requests are recorded")
     return bursts
-
-
-def _recorded(rings: Path) -> int:
-    """Return how many requests the rings in the directory have held."""
-    follower = RingFollower(rings)
-    for _ in follower.read_new():
-        pass
-    last: dict[str, int] = follower.position().data
-    follower.close()
-    return sum(number - 1 for number in last.values())

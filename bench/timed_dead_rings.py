@@ -1,9 +1,9 @@
 """Drains of the daemon's recorder that meet rings of dead processes, in a process of its own.
 
 `python -m bench.timed_dead_rings CONFIG TIMES RINGS RECORDS SLOTS` has so many rings written and
-times the drain after that, several times, takes a snapshot at the end, and prints as JSON: the
-`wall_s` and `cpu_s` of each drain, how many files it `left`, and the requests by class that were
-`written` and `stored`.
+times the drain after that, several times, and takes a snapshot at the end. It prints as JSON: the
+`wall_s` and `cpu_s` of each drain, how many files it `left`, and the requests of each class that
+were `written` and are `stored`.
 """
 
 import json

@@ -2,7 +2,6 @@
 
 import random
 import sqlite3
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -145,8 +144,10 @@ def test_the_windows_are_whole_again_after_a_kill(
     tree = tree_of(store_url, logs=[log], rings=rings, window=50)
     log.write_text("".join(line(n, duration_us=n * 1000) for n in range(1, 31)))
     dice = random.Random(3)
+    # All at one time: what was missed before them belongs to the window as long as any of them.
+    at_ms = now_ms()
     requests = [
-        (now_ms(), dice.randrange(1, 4_000_000_000), dice.choice([200, 500]), path)
+        (at_ms, dice.randrange(1, 4_000_000_000), dice.choice([200, 500]), path)
         for path in dice.choices(["/api/feed", "/watch/dQw4w9WgXcQ", "/admin/9"], k=90)
     ]
     dead_ring(rings, requests, missed=2)
@@ -171,7 +172,7 @@ def test_what_came_before_the_first_look_at_a_long_log_was_over_is_counted_after
     sqlite_url: str, log: Path, start: Start, slots: Slots
 ) -> None:
     # Without a line of the other class all of it is looked through to fill that one's window.
-    log.write_text(lines(*range(1000)) * 60)
+    log.write_text(lines(*range(1000)) * 100)
     tree = tree_of(sqlite_url, logs=[log])
     tree["schedule"]["deadline_s"] = 0.1
     first = start(tree)
@@ -218,11 +219,8 @@ def test_no_tick_waits_for_a_slow_source_because_of_a_checkpoint(
             lambda: rows(sqlite_url, "SELECT state FROM latency_state") != before, "the checkpoint"
         )
         slots.next()
-        began = time.monotonic()
         assert daemon.tick()
-        took_s = time.monotonic() - began
-        assert took_s < 0.3 + 0.5
-        assert not reading.done(), "the log is too short to say anything"
+        assert not reading.done(), "the tick has waited for the log"
         reading.result()
         draining.result()
     slots.next()
