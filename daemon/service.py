@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -32,6 +33,9 @@ def run(config: Config) -> int:
     # A probe that was answered waits for the interpreter at most this long while a busy sampler
     # computes. Python's 5 ms would be added to round-trip times.
     sys.setswitchinterval(0.0005)
+    # A descriptor a log file and a running process of the platform: as many as the system gives.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     engine = open_writer(config.store.url)
     require_current_schema(engine)
     recorder = Recorder(config, engine)

@@ -241,7 +241,8 @@ def _hammer(directory: str, slots: int, seconds: float) -> None:
         writer.write(number * 1000, 200 + number % 300, b"GET", b"/%d/" % number + tail)
         if dice.random() < 0.001:
             time.sleep(0.0005)
-    Path(directory, "count").write_text(str(number))
+    Path(directory, "counting").write_text(str(number))
+    Path(directory, "counting").rename(Path(directory, "count"))
     signal.pause()
 
 

@@ -108,6 +108,7 @@ class LogFollower:
         for log in [*self._renamed, *([self._current] if self._current else [])]:
             self._close(log)
         self._renamed, self._current, self._known, self.began_at = [], None, [], []
+        self._losses, self._truncated = [], None
 
     def _find(self) -> list[LogFile]:
         """Find the log and its earlier parts; return those that are to be read, oldest first.

@@ -58,14 +58,35 @@ class RingCursor:
         if is_dead:
             self.ring.close()
         if self.is_damaged:
-            yield Batch([], [Loss(time.time_ns() // 1_000_000, None)])
-        if self.untold and (is_dead or self.number > 1):
-            yield Batch([], [self._told(time.time_ns() // 1_000_000)])
+            yield Batch([], [Loss(_now_ms(), None)])
+        if self.untold and is_dead:
+            yield Batch([], [self._told(_now_ms())])
 
     def _read_round(self, *, is_dead: bool) -> Iterator[Batch]:
         """Yield what stands in the slots from the cursor on, once around at most."""
-        requests: list[Request] = []
-        losses: list[Loss] = []
+        batch = Batch()
+        failure: OSError | None = None
+        try:
+            for request in self._records(is_dead=is_dead):
+                batch.requests.append(request)
+                if self.untold:
+                    # What is lost ended, at the latest, when the oldest that is left did.
+                    batch.losses.append(self._told(request.ended_at_ms or 0))
+                if len(batch.requests) >= _BATCH:
+                    yield batch
+                    batch = Batch()
+        except OSError as error:
+            failure = error
+        # The cursor is behind all that was read and all that is lost: both are told together.
+        if self.untold and self.number > 1:
+            batch.losses.append(self._told(_now_ms()))
+        if batch.requests or batch.losses:
+            yield batch
+        if failure is not None:
+            raise failure
+
+    def _records(self, *, is_dead: bool) -> Iterator[Request]:
+        """Yield requests from the cursor on, which moves along, and count what is lost."""
         missing = torn = 0
         for number, request in self.ring.slots_from(self.number):
             expected = self.number + missing
@@ -74,7 +95,7 @@ class RingCursor:
                 torn += number == TORN
                 if missing > _WIDEST_GAP:
                     self.is_damaged |= is_dead and torn > _MOST_UNFINISHED
-                    break
+                    return
                 continue
             if number > expected:
                 # The writer has gone around: of what it left, the oldest is in the next slot.
@@ -83,19 +104,11 @@ class RingCursor:
                 self.number, missing, torn = oldest, 0, 0
                 continue
             if missing and not (is_dead or self._has_waited()):
-                break
+                return
             # What a dead writer's threads never finished were no requests that had ended.
             self.untold += 0 if is_dead and missing <= _MOST_UNFINISHED else missing
             self.number, missing, torn, self._gap_since = number + 1, 0, 0, None
-            requests.append(request)
-            if self.untold:
-                # What is lost ended, at the latest, when the oldest that is left did.
-                losses.append(self._told(request.ended_at_ms or 0))
-            if len(requests) >= _BATCH:
-                yield Batch(requests, losses)
-                requests, losses = [], []
-        if requests or losses:
-            yield Batch(requests, losses)
+            yield request
 
     def _told(self, at_ms: int) -> Loss:
         loss, self.untold = Loss(at_ms, self.untold), 0
@@ -107,3 +120,7 @@ class RingCursor:
         if self._gap_since is None:
             self._gap_since = now
         return now - self._gap_since > _GAP_PATIENCE_S
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
