@@ -32,16 +32,27 @@ class _Exchange:
 
 
 @dataclass
-class _Tally:
+class Tally:
+    """How many answers came, with which statuses, and the last of them."""
+
     answers: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     last_head: bytes = b""
     last_body_bytes: int = 0
 
 
-def drive(port: int, request: bytes, connections: int, seconds: float, most: int) -> _Tally:
+def request_for(port: int, path: str, etag: str | None = None) -> bytes:
+    """Return a request for `path`; with `etag` for what is newer than that."""
+    condition = f"If-None-Match: {etag}\r\n" if etag else ""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench\r\n"
+        f"Accept: application/json\r\n{condition}\r\n"
+    ).encode()
+
+
+def drive(port: int, request: bytes, connections: int, seconds: float, most: int) -> Tally:
     """Send `request` again and again until `seconds` have passed or `most` answers have come."""
-    tally = _Tally()
+    tally = Tally()
     with selectors.DefaultSelector() as selector:
         for _ in range(connections):
             _open(selector, port, request)
@@ -69,7 +80,7 @@ def _open(selector: selectors.BaseSelector, port: int, request: bytes) -> None:
     opened.sendall(request)
 
 
-def _receive(exchange: _Exchange, tally: _Tally) -> bool:
+def _receive(exchange: _Exchange, tally: Tally) -> bool:
     """Read what is there; say whether an answer is whole and the connection takes another.
 
     A connection that the server ends is closed here.
@@ -118,13 +129,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--most", type=int, default=10**9)
     told = parser.parse_args()
-    condition = f"If-None-Match: {told.etag}\r\n" if told.etag else ""
-    request = (
-        f"GET {told.path} HTTP/1.1\r\nHost: 127.0.0.1:{told.port}\r\nUser-Agent: bench\r\n"
-        f"Accept: application/json\r\n{condition}\r\n"
-    )
+    request = request_for(told.port, told.path, told.etag)
     began = time.perf_counter()
-    tally = drive(told.port, request.encode(), told.connections, told.seconds, told.most)
+    tally = drive(told.port, request, told.connections, told.seconds, told.most)
     etag = _ETAG.search(tally.last_head)
     answer = {
         "answers": tally.answers,
