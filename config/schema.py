@@ -7,6 +7,7 @@ from pydantic import Field
 from config.latency import Latency
 from config.panels import Experiments, Outcomes, Pipeline, Queue, State
 from config.platform import Node, Observed, Platform
+from config.retention import Retention
 from config.section import Section
 from config.service import Schedule, Store, Titles, Web
 
@@ -17,6 +18,7 @@ class Config(Section):
     platform: Platform
     store: Store
     schedule: Schedule = Schedule()
+    retention: Retention = Retention()
     web: Web = Web()
     titles: Titles = Titles()
     observed: Observed | None = None

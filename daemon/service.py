@@ -12,6 +12,7 @@ from config import Config
 from daemon.draining import Draining
 from daemon.recording import Recorder
 from daemon.ticking import Ticking
+from daemon.upkeep import Upkeep
 from store.engines import open_writer
 from store.revision import require_current_schema
 
@@ -50,14 +51,18 @@ def run(config: Config) -> int:
         config.schedule.interval_s,
     )
     draining = Draining(recorder.drain)
+    upkeep = Upkeep(engine, config.store.source, config.retention)
     draining.start()
     ticking.start()
+    upkeep.start()
     while (received := signal.sigtimedwait(_STOP_SIGNALS, 1.0)) is None:
         ticking.watch_clock()
     log.info("%s: stopping", signal.Signals(received.si_signo).name)
     stop.set()
     ends = time.monotonic() + _STOP_PATIENCE_S
-    if not ticking.stop(_STOP_PATIENCE_S) or not draining.stop(ends - time.monotonic()):
+    # The ticks first: upkeep and draining wait for the store no longer than they do.
+    others = (upkeep.stop, draining.stop)
+    if not ticking.stop(_STOP_PATIENCE_S) or not all(s(ends - time.monotonic()) for s in others):
         # A commit that hangs on its disk or server: it is atomic, so leaving now loses it whole,
         # and what is in no commit is read again from where it came.
         log.warning("what is in progress did not end; leaving without it")

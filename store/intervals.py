@@ -73,6 +73,7 @@ class LatencyInterval:
             columns["oldest_at"],
             columns["newest_at"],
             columns["lost"],
-            columns["unparsed"],
-            columns["log_lines"],
+            # Rows of the first revision do not know; they came from logs that were understood.
+            columns["unparsed"] or 0,
+            columns["log_lines"] or 0,
         )

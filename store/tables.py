@@ -4,10 +4,20 @@ No sequences and no vendor types, so that the schema is the same on SQLite, on P
 on what speaks PostgreSQL. The migrations in `migrations/` create it; a test holds both equal.
 """
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 #: The newest revision in `migrations/versions`, which this program reads and writes.
-REVISION = "0002"
+REVISION = "0003"
 
 metadata = MetaData()
 
@@ -58,4 +68,72 @@ latency_state = Table(
     Column("source", Text, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("state", LargeBinary, nullable=False),
+)
+
+#: The paths that numbers of documents have had, each with a small number of its own.
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("metric", Integer, primary_key=True, autoincrement=False),
+    Column("path", Text, nullable=False),
+    UniqueConstraint("source", "path"),
+)
+
+#: How far each tier has been made: rows are there for all periods that end by `until`.
+rollup_progress = Table(
+    "rollup_progress",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+)
+
+#: A row a period in which snapshots were taken: how many, and how many were expected.
+rollup_periods = Table(
+    "rollup_periods",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("starts_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("snapshots", Integer, nullable=False),
+    Column("expected", Integer, nullable=False),
+)
+
+#: What a number was in a period. `count` is how many snapshots had it, `total` their exact sum,
+#: rounded once.
+rollup_values = Table(
+    "rollup_values",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("metric", Integer, primary_key=True, autoincrement=False),
+    Column("starts_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("min", Float, nullable=False),
+    Column("max", Float, nullable=False),
+    Column("total", Float, nullable=False),
+    Column("last", Float, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+#: The merged intervals of a class in a period. Columns as in `interval_histograms`.
+rollup_histograms = Table(
+    "rollup_histograms",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("tier", Text, primary_key=True),
+    Column("class_key", Text, primary_key=True),
+    Column("starts_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("clamped", BigInteger, nullable=False),
+    Column("min_us", BigInteger),
+    Column("max_us", BigInteger),
+    Column("histogram", LargeBinary, nullable=False),
+    Column("oldest_at", BigInteger),
+    Column("newest_at", BigInteger),
+    Column("lost", BigInteger),
+    Column("unparsed", BigInteger),
+    Column("log_lines", BigInteger),
 )

@@ -1,0 +1,79 @@
+"""roll-ups: what numbers were in periods of several lengths, and merged histograms"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def _period(*keys: sa.Column[object]) -> list[sa.Column[object]]:
+    """Return the primary key of a table of periods, with `keys` before the period's start."""
+    return [
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("tier", sa.Text, primary_key=True),
+        *keys,
+        sa.Column("starts_at", sa.BigInteger, primary_key=True, autoincrement=False),
+    ]
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    op.create_table(
+        "metrics",
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("metric", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("path", sa.Text, nullable=False),
+        sa.UniqueConstraint("source", "path"),
+    )
+    op.create_table(
+        "rollup_progress",
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("tier", sa.Text, primary_key=True),
+        sa.Column("until", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "rollup_periods",
+        *_period(),
+        sa.Column("snapshots", sa.Integer, nullable=False),
+        sa.Column("expected", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "rollup_values",
+        *_period(sa.Column("metric", sa.Integer, primary_key=True, autoincrement=False)),
+        sa.Column("count", sa.Integer, nullable=False),
+        sa.Column("min", sa.Float, nullable=False),
+        sa.Column("max", sa.Float, nullable=False),
+        sa.Column("total", sa.Float, nullable=False),
+        sa.Column("last", sa.Float, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "rollup_histograms",
+        *_period(sa.Column("class_key", sa.Text, primary_key=True)),
+        sa.Column("count", sa.BigInteger, nullable=False),
+        sa.Column("errors", sa.BigInteger, nullable=False),
+        sa.Column("clamped", sa.BigInteger, nullable=False),
+        sa.Column("min_us", sa.BigInteger),
+        sa.Column("max_us", sa.BigInteger),
+        sa.Column("histogram", sa.LargeBinary, nullable=False),
+        sa.Column("oldest_at", sa.BigInteger),
+        sa.Column("newest_at", sa.BigInteger),
+        sa.Column("lost", sa.BigInteger),
+        sa.Column("unparsed", sa.BigInteger),
+        sa.Column("log_lines", sa.BigInteger),
+    )
+
+
+def downgrade() -> None:
+    """Drop them."""
+    for name in (
+        "rollup_histograms",
+        "rollup_values",
+        "rollup_periods",
+        "rollup_progress",
+        "metrics",
+    ):
+        op.drop_table(name)
