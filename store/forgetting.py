@@ -5,40 +5,67 @@ from collections.abc import Mapping
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, delete, func, select
 
 from store.reading import newest_taken_at_ms
+from store.rolled import metric_numbers
 from store.rolling_up import progress_of
 from store.tables import (
     interval_histograms,
-    rollup_histograms,
+    kept_snapshots,
+    rollup_latency,
     rollup_periods,
     rollup_values,
     snapshots,
+    status_changes,
 )
-from store.tiers import TIERS
+from store.tiers import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, SIX_HOURS, TIERS, TWO_HOURS, Tier
+from store.times import HOUR_MS
 
 #: The tier of the snapshots themselves, in `kept_ms`.
 SNAPSHOTS = "snapshots"
+#: Tiers that go with another one.
+_WITH = {FIVE_MINUTES.name: (FIVE_MINUTES, HALF_HOUR), HOUR.name: (HOUR, TWO_HOURS, SIX_HOURS)}
 
 
 def forget(engine: Engine, source: str, kept_ms: Mapping[str, int | None], step_ms: int) -> bool:
     """Delete the oldest `step_ms` of what `source` need not keep; say whether there was any.
 
-    `kept_ms` has for each tier, and for `SNAPSHOTS`, how long it is kept before the newest
+    `kept_ms` has for `SNAPSHOTS`, "5m", "1h" and "1d" how long it is kept before the newest
     snapshot, None for ever. Each call is one short transaction. Raises SQLAlchemy's errors.
     """
     with engine.begin() as connection:
         newest_ms = newest_taken_at_ms(connection, source)
         if newest_ms is None:
             return False
-        progress = progress_of(connection, source)
-        for tier, kept in kept_ms.items():
-            if kept is None:
-                continue
-            before_ms = newest_ms - kept
-            if tier == SNAPSHOTS:
-                # A roll-up that is to come needs them.
-                before_ms = min([before_ms, *(progress.get(one.name, 0) for one in TIERS)])
-            if _forget_step(connection, source, tier, before_ms, step_ms):
-                return True
+        return any(
+            forget_before(connection, source, name, newest_ms - kept, step_ms)
+            for name, kept in kept_ms.items()
+            if kept is not None
+        )
+
+
+def forget_before(
+    connection: Connection, source: str, name: str, before_ms: int, step_ms: int
+) -> bool:
+    """Delete the oldest `step_ms` of the tier `name` before `before_ms`; say whether any was there.
+
+    What a roll-up that is to come needs stays.
+    """
+    if name == SNAPSHOTS:
+        span = _oldest_step(connection, source, None, before_ms, step_ms)
+        if span is None:
+            return False
+        for table in (snapshots, interval_histograms):
+            own = [table.c.source == source, table.c.taken_at < span[1]]
+            connection.execute(delete(table).where(*own))
+        return True
+    for tier in (one for one in TIERS if one in _WITH.get(name, (DAY,))):
+        span = _oldest_step(connection, source, tier, before_ms, step_ms)
+        if span is not None:
+            _delete_periods(connection, source, tier, span[1])
+            if tier is FIVE_MINUTES:
+                _thin_kept_snapshots(connection, source, *span)
+            if tier is HOUR:
+                _delete_with_hours(connection, source, span[1])
+            return True
     return False
 
 
@@ -54,31 +81,64 @@ def give_space_back(engine: Engine, pages: int) -> None:
         pooled.close()
 
 
-def _forget_step(
-    connection: Connection, source: str, tier: str, before_ms: int, step_ms: int
-) -> bool:
-    is_raw = tier == SNAPSHOTS
-    clock = snapshots if is_raw else rollup_periods if tier != "1d" else rollup_histograms
-    oldest_ms = connection.scalar(
-        select(func.min(_time(clock))).where(*_of(clock, source, tier), _time(clock) < before_ms)
+def _oldest_step(
+    connection: Connection, source: str, tier: Tier | None, before_ms: int, step_ms: int
+) -> tuple[int, int] | None:
+    """Return from when until when to delete (Unix ms), None when there is nothing to delete."""
+    clock: Table = snapshots
+    time: Column[int] = snapshots.c.taken_at
+    own: list[ColumnElement[bool]] = [snapshots.c.source == source]
+    if tier is not None:
+        clock = rollup_periods if tier.has_values else rollup_latency
+        time = clock.c.starts_at
+        own = [clock.c.source == source, clock.c.tier == tier.name]
+    progress = progress_of(connection, source)
+    needed = [progress.get(one.name, 0) for one in TIERS if one.made_of is tier]
+    before_ms = min([before_ms, *needed])
+    oldest_ms = connection.scalar(select(func.min(time)).where(*own, time < before_ms))
+    return None if oldest_ms is None else (oldest_ms, min(before_ms, oldest_ms + step_ms))
+
+
+def _delete_periods(connection: Connection, source: str, tier: Tier, until_ms: int) -> None:
+    if tier.has_values:
+        # The key has the metric before the time: naming all of them keeps it a search.
+        numbers = sorted(metric_numbers(connection, source).values())
+        connection.execute(
+            delete(rollup_values).where(
+                rollup_values.c.source == source,
+                rollup_values.c.tier == tier.name,
+                rollup_values.c.metric.in_(numbers),
+                rollup_values.c.starts_at < until_ms,
+            )
+        )
+    for table in (rollup_periods, rollup_latency):
+        connection.execute(
+            delete(table).where(
+                table.c.source == source,
+                table.c.tier == tier.name,
+                table.c.starts_at < until_ms,
+            )
+        )
+
+
+def _thin_kept_snapshots(
+    connection: Connection, source: str, oldest_ms: int, until_ms: int
+) -> None:
+    """Keep the first of each hour; what is before `oldest_ms` has been thinned with its periods."""
+    kept = kept_snapshots.c
+    span = [kept.source == source, kept.taken_at >= HOUR.start_of(oldest_ms)]
+    span.append(kept.taken_at < until_ms)
+    hour = kept.taken_at - kept.taken_at % HOUR_MS
+    first_of_hour = (
+        select(func.min(kept.taken_at))
+        .where(*span)
+        .group_by(hour)
     )
-    if oldest_ms is None:
-        return False
-    until_ms = min(before_ms, oldest_ms + step_ms)
-    raw, rolled = (
-        (snapshots, interval_histograms),
-        (rollup_periods, rollup_values, rollup_histograms),
-    )
-    for table in raw if is_raw else rolled:
-        connection.execute(delete(table).where(*_of(table, source, tier), _time(table) < until_ms))
-    return True
+    connection.execute(delete(kept_snapshots).where(*span, kept.taken_at.not_in(first_of_hour)))
 
 
-def _of(table: Table, source: str, tier: str) -> list[ColumnElement[bool]]:
-    own = [table.c.source == source]
-    return own if tier == SNAPSHOTS else [*own, table.c.tier == tier]
-
-
-def _time(table: Table) -> Column[int]:
-    time: Column[int] = table.c.taken_at if "taken_at" in table.c else table.c.starts_at
-    return time
+def _delete_with_hours(connection: Connection, source: str, until_ms: int) -> None:
+    for table in (kept_snapshots, status_changes):
+        connection.execute(
+            delete(table).where(table.c.source == source, table.c.taken_at < until_ms)
+        )

@@ -1,5 +1,6 @@
 """The requests of one latency class between two snapshots: what one snapshot adds to the record."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -47,6 +48,18 @@ class LatencyInterval:
         self.unparsed += other.unparsed
         self.log_lines += other.log_lines
 
+    def merge_columns(self, columns: Mapping[str, Any]) -> None:
+        """Add what a row of the store holds. Raises what a damaged encoding raises."""
+        if columns["count"]:
+            exact = {key: columns[key] for key in ("errors", "clamped", "min_us", "max_us")}
+            self.histogram.merge_encoded(columns["histogram"], **exact)
+        if columns["oldest_at"] is not None and columns["newest_at"] is not None:
+            self.note_time(columns["oldest_at"], columns["newest_at"])
+        self.note_loss(columns["lost"])
+        # Rows of the first revision do not know; they came from logs that were understood.
+        self.unparsed += columns["unparsed"] or 0
+        self.log_lines += columns["log_lines"] or 0
+
     def columns(self) -> dict[str, Any]:
         """Return its values as the store's columns hold them."""
         histogram = self.histogram
@@ -65,15 +78,8 @@ class LatencyInterval:
         }
 
     @classmethod
-    def of_columns(cls, columns: dict[str, Any]) -> Self:
+    def of_columns(cls, columns: Mapping[str, Any]) -> Self:
         """Return the interval that `columns` hold. Raises what a damaged encoding raises."""
-        exact = {key: columns[key] for key in ("errors", "clamped", "min_us", "max_us")}
-        return cls(
-            LatencyHistogram.decode(columns["histogram"], **exact),
-            columns["oldest_at"],
-            columns["newest_at"],
-            columns["lost"],
-            # Rows of the first revision do not know; they came from logs that were understood.
-            columns["unparsed"] or 0,
-            columns["log_lines"] or 0,
-        )
+        interval = cls()
+        interval.merge_columns(columns)
+        return interval

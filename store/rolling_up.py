@@ -1,50 +1,22 @@
 """Making roll-ups: complete periods alone, one transaction a period, each once.
 
-A period is complete when a snapshot was taken at or after its end, for snapshots come in order. How
-far a tier has been made is moved in the period's own transaction, so a roll-up that was interrupted
-is simply made again.
+A period is complete when what it is made of is: snapshots come in order, so theirs is with the
+first one taken at or after its end. How far a tier has been made is moved in the period's own
+transaction, so a roll-up that was interrupted is simply made again.
 """
 
-import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import zlib
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from store.codec import decode
-from store.intervals import LatencyInterval
 from store.leaves import numeric_leaves
 from store.reading import newest_taken_at_ms
-from store.tables import (
-    interval_histograms,
-    metrics,
-    rollup_histograms,
-    rollup_periods,
-    rollup_progress,
-    rollup_values,
-    snapshots,
-)
-from store.tiers import DAY, FIVE_MINUTES, HOUR, TIERS, Tier
-
-#: Of which tier's rows a tier's histograms are merged; None: of the snapshots' own.
-_HISTOGRAMS_OF: dict[Tier, Tier | None] = {FIVE_MINUTES: None, HOUR: FIVE_MINUTES, DAY: HOUR}
-
-
-@dataclass
-class Summary:
-    """What a number was in a period: `total` is the sum, exact and rounded once."""
-
-    count: int
-    min: float
-    max: float
-    total: float
-    last: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> "Summary":
-        """Return the summary of `values`, which are in order of time and not empty."""
-        return cls(len(values), min(values), max(values), math.fsum(values), values[-1])
+from store.rolled import insert_latency, insert_values, latency_of, summaries_of
+from store.summaries import Summary
+from store.tables import kept_snapshots, rollup_periods, rollup_progress, snapshots
+from store.tiers import TIERS, Tier
 
 
 def roll_up(engine: Engine, source: str, most_periods: int) -> int:
@@ -74,107 +46,101 @@ def progress_of(connection: Connection, source: str) -> dict[str, int]:
 
 def _make_next(connection: Connection, source: str, tier: Tier) -> bool:
     """Make the tier's next period that has a snapshot; say whether there was one."""
-    newest_ms = newest_taken_at_ms(connection, source)
-    first_ms = _first_left(connection, source, tier)
-    if newest_ms is None or first_ms is None:
+    progress = progress_of(connection, source)
+    first_ms = _first_left(connection, source, tier, progress)
+    if first_ms is None:
         return False
     starts_at_ms = tier.start_of(first_ms)
     ends_at_ms = starts_at_ms + tier.step_ms
-    finer = _HISTOGRAMS_OF[tier]
-    if ends_at_ms > newest_ms:
-        return False
-    if finer and (_first_left(connection, source, finer) or newest_ms) < ends_at_ms:
+    if ends_at_ms > _complete_until(connection, source, tier.made_of, progress):
         return False
     period = {"source": source, "tier": tier.name, "starts_at": starts_at_ms}
-    if tier is not DAY:
-        _make_values(connection, period, starts_at_ms, ends_at_ms)
-    _make_histograms(connection, period, finer, starts_at_ms, ends_at_ms)
+    if tier.made_of is None:
+        _make_of_snapshots(connection, period, ends_at_ms)
+    elif tier.has_values:
+        _make_of_periods(connection, period, tier.made_of, ends_at_ms)
+    intervals = latency_of(connection, source, tier.made_of, starts_at_ms, ends_at_ms)
+    insert_latency(connection, period, intervals, with_histogram=tier.has_values)
     _move_progress(connection, source, tier, ends_at_ms)
     return True
 
 
-def _first_left(connection: Connection, source: str, tier: Tier) -> int | None:
-    """Return when the first snapshot was taken that is not rolled up in `tier` (Unix ms)."""
-    until_ms = progress_of(connection, source).get(tier.name, 0)
+def _first_left(
+    connection: Connection, source: str, tier: Tier, progress: dict[str, int]
+) -> int | None:
+    """Return the first time (Unix ms) of what `tier` is made of that it does not have yet."""
+    time, own = snapshots.c.taken_at, [snapshots.c.source == source]
+    if tier.made_of is not None:
+        time = rollup_periods.c.starts_at
+        own = [rollup_periods.c.source == source, rollup_periods.c.tier == tier.made_of.name]
     first_ms: int | None = connection.scalar(
-        select(func.min(snapshots.c.taken_at)).where(
-            snapshots.c.source == source, snapshots.c.taken_at >= until_ms
-        )
+        select(func.min(time)).where(*own, time >= progress.get(tier.name, 0))
     )
     return first_ms
 
 
-def _make_values(
-    connection: Connection, period: dict[str, Any], starts_at_ms: int, ends_at_ms: int
-) -> None:
+def _complete_until(
+    connection: Connection, source: str, tier: Tier | None, progress: dict[str, int]
+) -> int:
+    """Return until when nothing is missing in `tier`, None for the snapshots (Unix ms)."""
+    if tier is None:
+        return newest_taken_at_ms(connection, source) or 0
+    first_ms = _first_left(connection, source, tier, progress)
+    if first_ms is not None:
+        return tier.start_of(first_ms)
+    return _complete_until(connection, source, tier.made_of, progress)
+
+
+def _make_of_snapshots(connection: Connection, period: dict[str, Any], ends_at_ms: int) -> None:
     taken = connection.execute(
-        select(snapshots.c.document)
+        select(snapshots.c.taken_at, snapshots.c.document)
         .where(
             snapshots.c.source == period["source"],
-            snapshots.c.taken_at >= starts_at_ms,
+            snapshots.c.taken_at >= period["starts_at"],
             snapshots.c.taken_at < ends_at_ms,
         )
         .order_by(snapshots.c.taken_at)
-    ).scalars()
+    ).all()
     values: dict[str, list[float]] = {}
-    count, interval_s = 0, 0
-    for text in taken:
-        document = decode(text)
-        count, interval_s = count + 1, document["interval_s"]
+    interval_s = 0
+    for row in taken:
+        document = decode(row.document)
+        interval_s = document["interval_s"]
         for path, value in numeric_leaves(document).items():
             values.setdefault(path, []).append(value)
-    expected = (ends_at_ms - starts_at_ms) // (interval_s * 1000)
+    expected = (ends_at_ms - period["starts_at"]) / (interval_s * 1000)
     connection.execute(
-        insert(rollup_periods).values(**period, snapshots=count, expected=max(expected, count))
+        insert(rollup_periods).values(**period, snapshots=len(taken), expected=expected)
     )
-    numbers = _metric_numbers(connection, period["source"], values)
-    rows = [
-        {**period, "metric": numbers[path], **vars(Summary.of(some))}
-        for path, some in values.items()
-    ]
-    if rows:
-        connection.execute(insert(rollup_values), rows)
+    _keep(connection, period["source"], taken[0].taken_at, taken[0].document)
+    insert_values(connection, period, {path: Summary.of(some) for path, some in values.items()})
 
 
-def _metric_numbers(connection: Connection, source: str, paths: Iterable[str]) -> dict[str, int]:
-    """Return the number of each path, giving one to those that have none."""
-    rows = connection.execute(
-        select(metrics.c.path, metrics.c.metric).where(metrics.c.source == source)
-    )
-    numbers = {row.path: row.metric for row in rows}
-    for path in sorted(set(paths) - numbers.keys()):
-        number = len(numbers) + 1
-        connection.execute(insert(metrics).values(source=source, metric=number, path=path))
-        numbers[path] = number
-    return numbers
+def _keep(connection: Connection, source: str, taken_at_ms: int, document: str) -> None:
+    packed = zlib.compress(document.encode())
+    row = {"source": source, "taken_at": taken_at_ms, "document": packed}
+    connection.execute(insert(kept_snapshots).values(**row))
 
 
-def _make_histograms(
-    connection: Connection,
-    period: dict[str, Any],
-    finer: Tier | None,
-    starts_at_ms: int,
-    ends_at_ms: int,
+def _make_of_periods(
+    connection: Connection, period: dict[str, Any], finer: Tier, ends_at_ms: int
 ) -> None:
-    merged: dict[str, LatencyInterval] = {}
-    for key, interval in _parts(connection, period["source"], finer, starts_at_ms, ends_at_ms):
-        merged.setdefault(key, LatencyInterval()).merge(interval)
-    for key, interval in merged.items():
-        connection.execute(
-            insert(rollup_histograms).values(**period, class_key=key, **interval.columns())
+    counted = connection.execute(
+        select(func.sum(rollup_periods.c.snapshots), func.max(rollup_periods.c.expected)).where(
+            rollup_periods.c.source == period["source"],
+            rollup_periods.c.tier == finer.name,
+            rollup_periods.c.starts_at >= period["starts_at"],
+            rollup_periods.c.starts_at < ends_at_ms,
         )
-
-
-def _parts(
-    connection: Connection, source: str, finer: Tier | None, starts_at_ms: int, ends_at_ms: int
-) -> Iterator[tuple[str, LatencyInterval]]:
-    table: Table = interval_histograms if finer is None else rollup_histograms
-    at = table.c.taken_at if finer is None else table.c.starts_at
-    query = select(table).where(table.c.source == source, at >= starts_at_ms, at < ends_at_ms)
-    if finer is not None:
-        query = query.where(table.c.tier == finer.name)
-    for row in connection.execute(query).mappings():
-        yield row["class_key"], LatencyInterval.of_columns(dict(row))
+    ).one()
+    parts = (ends_at_ms - period["starts_at"]) // finer.step_ms
+    connection.execute(
+        insert(rollup_periods).values(
+            **period, snapshots=int(counted[0]), expected=counted[1] * parts
+        )
+    )
+    found = summaries_of(connection, period["source"], finer, period["starts_at"], ends_at_ms)
+    insert_values(connection, period, {path: Summary.merged(some) for path, some in found.items()})
 
 
 def _move_progress(connection: Connection, source: str, tier: Tier, until_ms: int) -> None:

@@ -89,7 +89,8 @@ rollup_progress = Table(
     Column("until", BigInteger, nullable=False),
 )
 
-#: A row a period in which snapshots were taken: how many, and how many were expected.
+#: A row a period in which snapshots were taken: how many, and how many were expected, which is less
+#: than one when the interval is longer than the period.
 rollup_periods = Table(
     "rollup_periods",
     metadata,
@@ -97,11 +98,11 @@ rollup_periods = Table(
     Column("tier", Text, primary_key=True),
     Column("starts_at", BigInteger, primary_key=True, autoincrement=False),
     Column("snapshots", Integer, nullable=False),
-    Column("expected", Integer, nullable=False),
+    Column("expected", Float, nullable=False),
 )
 
-#: What a number was in a period. `count` is how many snapshots had it, `total` their exact sum,
-#: rounded once.
+#: What a number was in a period. `count` is how many snapshots had it; `total` and `total_rest`
+#: (what one float could not hold) are together their exact sum, so that sums of sums are exact too.
 rollup_values = Table(
     "rollup_values",
     metadata,
@@ -113,27 +114,60 @@ rollup_values = Table(
     Column("min", Float, nullable=False),
     Column("max", Float, nullable=False),
     Column("total", Float, nullable=False),
+    Column("total_rest", Float, nullable=False),
     Column("last", Float, nullable=False),
     sqlite_with_rowid=False,
 )
 
-#: The merged intervals of a class in a period. Columns as in `interval_histograms`.
-rollup_histograms = Table(
-    "rollup_histograms",
+#: The merged intervals of a class in a period, with their percentiles. Columns as in
+#: `interval_histograms`; a tier that is there for its percentiles alone has no `histogram`.
+rollup_latency = Table(
+    "rollup_latency",
     metadata,
     Column("source", Text, primary_key=True),
     Column("tier", Text, primary_key=True),
-    Column("class_key", Text, primary_key=True),
     Column("starts_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("class_key", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
     Column("clamped", BigInteger, nullable=False),
     Column("min_us", BigInteger),
     Column("max_us", BigInteger),
-    Column("histogram", LargeBinary, nullable=False),
+    Column("p50_us", BigInteger),
+    Column("p75_us", BigInteger),
+    Column("p90_us", BigInteger),
+    Column("p95_us", BigInteger),
+    Column("p99_us", BigInteger),
+    Column("p999_us", BigInteger),
     Column("oldest_at", BigInteger),
     Column("newest_at", BigInteger),
     Column("lost", BigInteger),
     Column("unparsed", BigInteger),
     Column("log_lines", BigInteger),
+    Column("histogram", LargeBinary),
+)
+
+#: Documents that outlive the snapshots, compressed by zlib: the first of each 5 minutes, later of
+#: each hour. So a moment on a multiple of these leads to the same document for ever.
+kept_snapshots = Table(
+    "kept_snapshots",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("taken_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", LargeBinary, nullable=False),
+)
+
+#: What changed its state with a snapshot: a node, or a section. Null stands for not being there.
+#: `previous_at` is when the snapshot was taken that this one was compared with.
+status_changes = Table(
+    "status_changes",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("taken_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("from_status", Text),
+    Column("to_status", Text),
+    Column("reason", Text),
+    Column("previous_at", BigInteger),
 )

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.properties import unhurried
-from web.query_times import is_relative, query_time_ms
+from store.history.times import is_relative, query_time_ms
 
 NOW_MS = 1_795_169_610_250
 #: 2026-11-20 10:13:30 UTC.

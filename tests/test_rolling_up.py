@@ -68,8 +68,9 @@ def _tables(url: str) -> dict[str, list[Any]]:
     keys = {
         "rollup_periods": "tier, starts_at",
         "rollup_values": "tier, metric, starts_at",
-        "rollup_histograms": "tier, class_key, starts_at",
+        "rollup_latency": "tier, class_key, starts_at",
         "rollup_progress": "tier",
+        "kept_snapshots": "taken_at",
         "metrics": "metric",
     }
     return {
@@ -82,6 +83,7 @@ def test_leaves_are_the_numbers_that_were_measured_for_this_snapshot() -> None:
     document = _document(5, queue="stale")
     assert numeric_leaves(document) == {
         "nodes.n.1.rtt_ms": 5.1,
+        "nodes.n.1.up": 1,
         "latency.p95": 5 / 7,
         "sections.nodes.took_ms": 1.5,
         "sections.queue.took_ms": 1.5,
@@ -104,16 +106,18 @@ def test_a_period_is_rolled_up_when_it_is_complete_and_once(store_url: str, writ
         " WHERE path = 'queue.queued'",
     )
     assert tuple(value) == (10, 0, 9, 45, 9)
-    (histogram,) = rows(store_url, "SELECT * FROM rollup_histograms")
+    (histogram,) = rows(store_url, "SELECT * FROM rollup_latency")
     merged = LatencyHistogram.decode(bytes(histogram.histogram))
     assert (histogram.count, histogram.min_us, histogram.max_us) == (10, 1000, 10_000)
     assert merged.count == 10
+    assert (histogram.p50_us, histogram.p999_us) == (5003, 10_000)
 
 
 def test_a_gap_is_no_period_and_a_part_says_what_it_lacks(store_url: str, writer: Engine) -> None:
     for slot in (0, 1, 2, 25, 26, 60):
         _take(writer, slot)
-    assert roll_up(writer, "one", 100) == 2
+    # Two of 5 minutes, and the half hour.
+    assert roll_up(writer, "one", 100) == 3
     found = rows(store_url, "SELECT starts_at, snapshots, expected FROM rollup_periods")
     assert [tuple(row) for row in found] == [
         (START_MS, 3, 10),
@@ -138,7 +142,7 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [f"sqlite:///{tmp_path_factory.mktemp('stores')}/{{}}.db"]
 
 
-_SLOTS = st.lists(st.integers(0, 400), min_size=1, max_size=40, unique=True).map(sorted)
+_SLOTS = st.lists(st.one_of(st.integers(0, 400), st.integers(0, 6000)), min_size=1, max_size=40, unique=True).map(sorted)
 _DURATIONS = st.lists(st.integers(1, 4_000_000_000), max_size=4)
 
 
@@ -165,7 +169,7 @@ def test_roll_ups_equal_the_raw_rows_however_they_were_made(
         engine.dispose()
     assert found[0] == found[1]
     newest_ms = START_MS + slots[-1] * INTERVAL_MS
-    for tier, step_ms in (("5m", 300_000), ("1h", HOUR_MS)):
+    for tier, step_ms in (("5m", 300_000), ("1h", HOUR_MS), ("1d", DAY_MS)):
         complete: dict[int, list[int]] = {}
         for slot in slots:
             starts_at_ms = START_MS + slot * INTERVAL_MS // step_ms * step_ms
@@ -189,7 +193,7 @@ def test_roll_ups_equal_the_raw_rows_however_they_were_made(
             )
             for at, some in complete.items()
         }
-        for row in rows(urls[0], f"SELECT * FROM rollup_histograms WHERE tier = '{tier}'"):
+        for row in rows(urls[0], f"SELECT * FROM rollup_latency WHERE tier = '{tier}'"):
             taken = [us for slot in complete[row.starts_at] for us in durations[slot]]
             whole = _interval(taken).histogram
             assert (row.count, row.min_us, row.max_us) == (len(taken), whole.min_us, whole.max_us)

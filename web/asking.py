@@ -13,7 +13,7 @@ from store.reading import snapshot_at
 from web import caching
 from web.errors import RequestError
 from web.newest import NewestSnapshot, ServedSnapshot
-from web.query_times import is_relative, query_time_ms
+from store.history.times import is_relative, query_time_ms
 
 log = logging.getLogger("opsnap.web")
 

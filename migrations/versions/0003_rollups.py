@@ -1,4 +1,4 @@
-"""roll-ups: what numbers were in periods of several lengths, and merged histograms"""
+"""history: roll-ups of numbers and of latency, documents that are kept, changes of status"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,6 +16,14 @@ def _period(*keys: sa.Column[object]) -> list[sa.Column[object]]:
         sa.Column("tier", sa.Text, primary_key=True),
         *keys,
         sa.Column("starts_at", sa.BigInteger, primary_key=True, autoincrement=False),
+    ]
+
+
+def _moment() -> list[sa.Column[object]]:
+    """Return the primary key of a table of what belongs to one snapshot."""
+    return [
+        sa.Column("source", sa.Text, primary_key=True),
+        sa.Column("taken_at", sa.BigInteger, primary_key=True, autoincrement=False),
     ]
 
 
@@ -38,7 +46,7 @@ def upgrade() -> None:
         "rollup_periods",
         *_period(),
         sa.Column("snapshots", sa.Integer, nullable=False),
-        sa.Column("expected", sa.Integer, nullable=False),
+        sa.Column("expected", sa.Float, nullable=False),
     )
     op.create_table(
         "rollup_values",
@@ -47,30 +55,50 @@ def upgrade() -> None:
         sa.Column("min", sa.Float, nullable=False),
         sa.Column("max", sa.Float, nullable=False),
         sa.Column("total", sa.Float, nullable=False),
+        sa.Column("total_rest", sa.Float, nullable=False),
         sa.Column("last", sa.Float, nullable=False),
         sqlite_with_rowid=False,
     )
     op.create_table(
-        "rollup_histograms",
-        *_period(sa.Column("class_key", sa.Text, primary_key=True)),
+        "rollup_latency",
+        *_period(),
+        sa.Column("class_key", sa.Text, primary_key=True),
         sa.Column("count", sa.BigInteger, nullable=False),
         sa.Column("errors", sa.BigInteger, nullable=False),
         sa.Column("clamped", sa.BigInteger, nullable=False),
         sa.Column("min_us", sa.BigInteger),
         sa.Column("max_us", sa.BigInteger),
-        sa.Column("histogram", sa.LargeBinary, nullable=False),
+        *(sa.Column(f"p{p}_us", sa.BigInteger) for p in (50, 75, 90, 95, 99, 999)),
         sa.Column("oldest_at", sa.BigInteger),
         sa.Column("newest_at", sa.BigInteger),
         sa.Column("lost", sa.BigInteger),
         sa.Column("unparsed", sa.BigInteger),
         sa.Column("log_lines", sa.BigInteger),
+        sa.Column("histogram", sa.LargeBinary),
+    )
+    op.create_table(
+        "kept_snapshots",
+        *_moment(),
+        sa.Column("document", sa.LargeBinary, nullable=False),
+    )
+    op.create_table(
+        "status_changes",
+        *_moment(),
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("from_status", sa.Text),
+        sa.Column("to_status", sa.Text),
+        sa.Column("reason", sa.Text),
+        sa.Column("previous_at", sa.BigInteger),
     )
 
 
 def downgrade() -> None:
     """Drop them."""
     for name in (
-        "rollup_histograms",
+        "status_changes",
+        "kept_snapshots",
+        "rollup_latency",
         "rollup_values",
         "rollup_periods",
         "rollup_progress",
