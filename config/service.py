@@ -75,3 +75,6 @@ class Web(Section):
         0, ge=0, le=5, description="how many reverse proxies in front set X-Forwarded-* headers"
     )
     threads: int = Field(4, ge=1, le=64, description="requests answered side by side")
+    query_limit_s: float = Field(
+        5.0, ge=0.1, le=60, description="seconds after which a query of the store is ended"
+    )

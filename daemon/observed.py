@@ -21,8 +21,6 @@ from daemon.failures import SampleError, causes, network_reason
 from store.engines import connect_sqlite_read_only
 
 _LOCK_PATIENCE_S = 1.0
-#: How many SQLite virtual-machine steps pass between looks at the clock: about a millisecond.
-_STEPS_BETWEEN_LOOKS = 20_000
 
 _SQLITE_REASONS = {
     sqlite3.SQLITE_BUSY: "locked",
@@ -136,9 +134,7 @@ def _bound_each_use(engine: Engine, timeout_s: float) -> None:
 
 
 def _connect_sqlite(url: URL, timeout_s: float) -> sqlite3.Connection:
-    connection = connect_sqlite_read_only(url, min(_LOCK_PATIENCE_S, timeout_s))
-    ends = time.monotonic() + timeout_s
-    connection.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_BETWEEN_LOOKS)
+    connection = connect_sqlite_read_only(url, min(_LOCK_PATIENCE_S, timeout_s), timeout_s)
     # A text that is not UTF-8 is shown with replacement characters; by default it is an error.
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
     return connection

@@ -4,6 +4,7 @@ A writer is for the daemon and the migrations; a reader cannot write, whatever i
 """
 
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,10 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 _BUSY_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 5
+#: How long reading may take unless somebody says otherwise, in seconds.
+DEFAULT_LIMIT_S = 5.0
+#: SQLite's own steps between two looks at the clock: a few a millisecond.
+_STEPS_BETWEEN_LOOKS = 10_000
 _WRITE_TIMEOUT_S = 15
 
 
@@ -46,9 +51,11 @@ def open_writer(url: str, statement_timeout_s: int = _WRITE_TIMEOUT_S) -> Engine
     return engine
 
 
-def open_reader(url: str) -> Engine:
+def open_reader(url: str, limit_s: float | None = DEFAULT_LIMIT_S) -> Engine:
     """Return an engine that only reads the store at `url`.
 
+    What takes longer than `limit_s` is ended with an OperationalError: on SQLite everything that
+    is done with one connection together, on PostgreSQL a statement. None is no limit.
     On SQLite it cannot write, whatever it is asked. On PostgreSQL its transactions are read-only
     unless a statement says otherwise, which none of ours does; a role with SELECT alone makes sure.
     On SQLite every use opens the file anew, so that a file that was replaced is noticed and no
@@ -56,7 +63,8 @@ def open_reader(url: str) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        options = f"-c default_transaction_read_only=on -c statement_timeout={_READ_TIMEOUT_S}s"
+        limit_ms = 0 if limit_s is None else round(limit_s * 1000)
+        options = f"-c default_transaction_read_only=on -c statement_timeout={limit_ms}"
         return create_engine(
             parsed,
             pool_size=2,
@@ -67,21 +75,30 @@ def open_reader(url: str) -> Engine:
     return create_engine(
         parsed,
         poolclass=NullPool,
-        creator=lambda: connect_sqlite_read_only(parsed, _READ_TIMEOUT_S),
+        creator=lambda: connect_sqlite_read_only(parsed, _BUSY_TIMEOUT_S, limit_s),
     )
 
 
-def connect_sqlite_read_only(url: URL, timeout_s: float) -> sqlite3.Connection:
+def connect_sqlite_read_only(
+    url: URL, patience_s: float, limit_s: float | None
+) -> sqlite3.Connection:
     """Open the SQLite file of `url` so that it cannot be written, whatever is asked.
 
-    `timeout_s` is how long a locked database is waited for. Raises sqlite3.OperationalError when
-    the file is not there or not readable.
+    `patience_s` is how long a locked database is waited for. After `limit_s` whatever is
+    asked is interrupted. Raises sqlite3.OperationalError when the file is not there or not
+    readable.
     """
     path = Path(url.database or "").absolute()
     connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=ro", uri=True, timeout=timeout_s, check_same_thread=False
+        f"file:{quote(str(path))}?mode=ro",
+        uri=True,
+        timeout=patience_s,
+        check_same_thread=False,
     )
     connection.execute("PRAGMA query_only=ON")
+    if limit_s is not None:
+        ends = time.monotonic() + limit_s
+        connection.set_progress_handler(lambda: int(time.monotonic() > ends), _STEPS_BETWEEN_LOOKS)
     return connection
 
 

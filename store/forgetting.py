@@ -129,11 +129,7 @@ def _thin_kept_snapshots(
     span = [kept.source == source, kept.taken_at >= HOUR.start_of(oldest_ms)]
     span.append(kept.taken_at < until_ms)
     hour = kept.taken_at - kept.taken_at % HOUR_MS
-    first_of_hour = (
-        select(func.min(kept.taken_at))
-        .where(*span)
-        .group_by(hour)
-    )
+    first_of_hour = select(func.min(kept.taken_at)).where(*span).group_by(hour)
     connection.execute(delete(kept_snapshots).where(*span, kept.taken_at.not_in(first_of_hour)))
 
 

@@ -1,11 +1,16 @@
-"""Reading snapshots. Every function takes an open connection and leaves nothing open."""
+"""Reading snapshots. Every function takes an open connection and leaves nothing open.
 
+Old ones are there as far as they are kept: the first of each 5 minutes, later of each hour.
+"""
+
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Table, select
 
-from store.tables import snapshots, sources
+from store.tables import kept_snapshots, snapshots, sources
 
 
 @dataclass(frozen=True)
@@ -24,19 +29,49 @@ def newest_taken_at_ms(connection: Connection, source: str) -> int | None:
     return newest_ms
 
 
+def newest_snapshot(connection: Connection, source: str) -> StoredSnapshot | None:
+    """Return the newest snapshot of `source`, None before the first."""
+    newest_ms = newest_taken_at_ms(connection, source)
+    return None if newest_ms is None else snapshot_at(connection, source, newest_ms)
+
+
 def snapshot_at(connection: Connection, source: str, at_ms: int) -> StoredSnapshot | None:
     """Return the newest snapshot of `source` taken at or before `at_ms`, None without one."""
-    row = connection.execute(
-        select(snapshots.c.taken_at, snapshots.c.document)
-        .where(snapshots.c.source == source, snapshots.c.taken_at <= at_ms)
-        .order_by(snapshots.c.taken_at.desc())
-        .limit(1)
-    ).first()
-    return None if row is None else StoredSnapshot(row.taken_at, row.document)
+    found = [
+        _first(connection, table, source, table.c.taken_at <= at_ms, table.c.taken_at.desc())
+        for table in (snapshots, kept_snapshots)
+    ]
+    return max((one for one in found if one), key=_taken_at, default=None)
+
+
+def snapshot_before(connection: Connection, source: str, at_ms: int) -> StoredSnapshot | None:
+    """Return the newest snapshot of `source` taken before `at_ms`, None without one."""
+    return snapshot_at(connection, source, at_ms - 1)
+
+
+def snapshot_after(connection: Connection, source: str, at_ms: int) -> StoredSnapshot | None:
+    """Return the oldest snapshot of `source` taken after `at_ms`, None without one."""
+    found = [
+        _first(connection, table, source, table.c.taken_at > at_ms, table.c.taken_at)
+        for table in (snapshots, kept_snapshots)
+    ]
+    return min((one for one in found if one), key=_taken_at, default=None)
+
+
+def snapshot_times(
+    connection: Connection, source: str, start_ms: int, end_ms: int, limit: int
+) -> list[int]:
+    """Return when the snapshots in [start_ms, end_ms) were taken, the oldest `limit` (Unix ms)."""
+    times: set[int] = set()
+    for table in (snapshots, kept_snapshots):
+        time = table.c.taken_at
+        query = select(time).where(table.c.source == source, time >= start_ms, time < end_ms)
+        times.update(connection.scalars(query.order_by(time).limit(limit)))
+    return sorted(times)[:limit]
 
 
 def documents_since(connection: Connection, source: str, since_ms: int) -> Iterator[StoredSnapshot]:
-    """Yield the snapshots of `source` taken after `since_ms`, oldest first."""
+    """Yield the snapshots of `source` taken after `since_ms`, oldest first; not those thinned."""
     rows = connection.execution_options(yield_per=500).execute(
         select(snapshots.c.taken_at, snapshots.c.document)
         .where(snapshots.c.source == source, snapshots.c.taken_at > since_ms)
@@ -44,3 +79,24 @@ def documents_since(connection: Connection, source: str, since_ms: int) -> Itera
     )
     for row in rows:
         yield StoredSnapshot(row.taken_at, row.document)
+
+
+def _first(
+    connection: Connection, table: Table, source: str, where: ColumnElement[bool], order: Any
+) -> StoredSnapshot | None:
+    row = connection.execute(
+        select(table.c.taken_at, table.c.document)
+        .where(table.c.source == source, where)
+        .order_by(order)
+        .limit(1)
+    ).first()
+    return None if row is None else StoredSnapshot(row.taken_at, _text(row.document))
+
+
+def _text(document: str | bytes) -> str:
+    """Return a document as it was stored first: those that are kept are compressed."""
+    return document if isinstance(document, str) else zlib.decompress(document).decode()
+
+
+def _taken_at(snapshot: StoredSnapshot) -> int:
+    return snapshot.taken_at_ms

@@ -1,6 +1,6 @@
 """The rows of roll-ups: written and read as summaries and intervals."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
@@ -106,7 +106,31 @@ def insert_latency(
         connection.execute(insert(rollup_latency), rows)
 
 
-def latency_of(
+def latency_rows(
+    connection: Connection,
+    source: str,
+    tier: Tier | None,
+    start_ms: int,
+    end_ms: int,
+    class_key: str | None = None,
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the intervals in [start_ms, end_ms) with their times: of all classes or of one.
+
+    `tier` is one with histograms, None for the snapshots' own.
+    """
+    table: Table = interval_histograms if tier is None else rollup_latency
+    time = table.c.taken_at if tier is None else table.c.starts_at
+    query = select(table, time.label("at_ms")).where(table.c.source == source)
+    query = query.where(time >= start_ms, time < end_ms)
+    if tier is not None:
+        query = query.where(table.c.tier == tier.name)
+    if class_key is not None:
+        query = query.where(table.c.class_key == class_key)
+    for row in connection.execute(query).mappings():
+        yield row["at_ms"], dict(row)
+
+
+def merged_latency(
     connection: Connection,
     source: str,
     tier: Tier | None,
@@ -114,18 +138,8 @@ def latency_of(
     end_ms: int,
     class_key: str | None = None,
 ) -> dict[str, LatencyInterval]:
-    """Return the merged intervals from `start_ms` on, by class: all of them, or the one named.
-
-    `tier` is one with histograms, None for the snapshots' own.
-    """
-    table: Table = interval_histograms if tier is None else rollup_latency
-    time = table.c.taken_at if tier is None else table.c.starts_at
-    query = select(table).where(table.c.source == source, time >= start_ms, time < end_ms)
-    if tier is not None:
-        query = query.where(table.c.tier == tier.name)
-    if class_key is not None:
-        query = query.where(table.c.class_key == class_key)
+    """Return the intervals that `latency_rows` yields merged, by class."""
     merged: dict[str, LatencyInterval] = {}
-    for row in connection.execute(query).mappings():
-        merged.setdefault(row["class_key"], LatencyInterval()).merge_columns(dict(row))
+    for _, row in latency_rows(connection, source, tier, start_ms, end_ms, class_key):
+        merged.setdefault(row["class_key"], LatencyInterval()).merge_columns(row)
     return merged

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from store.codec import decode
 from store.leaves import numeric_leaves
 from store.reading import newest_taken_at_ms
-from store.rolled import insert_latency, insert_values, latency_of, summaries_of
+from store.rolled import insert_latency, insert_values, merged_latency, summaries_of
 from store.summaries import Summary
 from store.tables import kept_snapshots, rollup_periods, rollup_progress, snapshots
 from store.tiers import TIERS, Tier
@@ -59,7 +59,7 @@ def _make_next(connection: Connection, source: str, tier: Tier) -> bool:
         _make_of_snapshots(connection, period, ends_at_ms)
     elif tier.has_values:
         _make_of_periods(connection, period, tier.made_of, ends_at_ms)
-    intervals = latency_of(connection, source, tier.made_of, starts_at_ms, ends_at_ms)
+    intervals = merged_latency(connection, source, tier.made_of, starts_at_ms, ends_at_ms)
     insert_latency(connection, period, intervals, with_histogram=tier.has_values)
     _move_progress(connection, source, tier, ends_at_ms)
     return True

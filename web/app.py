@@ -8,9 +8,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config import Config
 from store.engines import open_reader
-from web import assets, errors, formatting, health, histogram_figure, views
+from web import assets, errors, formatting, health, histogram_figure, history, views
 from web.asking import Record
+from web.history_reading import History
 from web.page import RenderedPages
+from web.retrospect import Retrospects
 from web.security import with_security_headers
 
 _STATIC_MAX_AGE_S = 3600
@@ -27,13 +29,17 @@ def create_app(config: Config) -> Flask:
     prefix = config.web.url_prefix
     app = _ReadOnlyFlask(__name__, static_url_path=f"{prefix}/static")
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _STATIC_MAX_AGE_S
-    app.extensions["opsnap_record"] = Record(open_reader(config.store.url), config.store.source)
-    app.extensions["opsnap_pages"] = RenderedPages()
+    reader = open_reader(config.store.url, config.web.query_limit_s)
+    app.extensions["opsnap_record"] = Record(reader, config.store.source)
+    app.extensions["opsnap_history"] = History(reader, config.store.source)
+    pages = RenderedPages(Retrospects(reader, config.store.source))
+    app.extensions["opsnap_pages"] = pages
     assets.register(app)
     formatting.register(app)
     histogram_figure.register(app)
     errors.register(app)
-    app.register_blueprint(views.blueprint, url_prefix=prefix or None)
+    for blueprint in (views.blueprint, *history.BLUEPRINTS):
+        app.register_blueprint(blueprint, url_prefix=prefix or None)
     app.register_blueprint(health.blueprint)
     wsgi_app: Any = with_security_headers(app.wsgi_app)
     if config.web.trusted_proxies:

