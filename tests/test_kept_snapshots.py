@@ -1,0 +1,126 @@
+"""Documents that outlive the snapshots: on a multiple of 5 minutes, then of 1 h, always the same."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from migrations.upgrading import upgrade
+from store.codec import encode
+from store.engines import open_writer
+from store.forgetting import SNAPSHOTS, forget
+from store.reading import (
+    snapshot_after,
+    snapshot_at,
+    snapshot_before,
+    snapshot_times,
+)
+from store.rolling_up import roll_up
+from store.times import DAY_MS, HOUR_MS, MINUTE_MS
+from store.writing import Snapshot, add_all
+from tests.support.databases import in_no_hurry_to_the_disk
+from tests.support.properties import sparing
+
+START_MS = 1_795_132_800_000  # 2026-11-20T00:00:00Z
+INTERVAL_MS = 100_000  # 3 in 5 minutes
+SLOTS = 4 * DAY_MS // INTERVAL_MS
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def writer(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path_factory.mktemp('kept')}/store.db"
+    else:
+        url = request.getfixturevalue("postgres").new_database()
+    upgrade(url)
+    engine = open_writer(url)
+    in_no_hurry_to_the_disk(engine)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def before(writer: Engine) -> dict[int, str]:
+    """The documents by when they were taken, of which later most are deleted; some ticks lack."""
+    taken = {
+        START_MS + slot * INTERVAL_MS: encode({"interval_s": 100, "ok": True, "n": slot})
+        for slot in range(SLOTS)
+        if slot % 7 and not 200 < slot < 300
+    }
+    with writer.begin() as connection:
+        add_all(
+            connection,
+            [Snapshot("one", at_ms, INTERVAL_MS, text, {}) for at_ms, text in taken.items()],
+        )
+    while roll_up(writer, "one", 1000):
+        pass
+    kept = {SNAPSHOTS: 6 * HOUR_MS, "5m": 2 * DAY_MS, "1h": None, "1d": None}
+    while forget(writer, "one", kept, HOUR_MS):
+        pass
+    return taken
+
+
+_SLOTS = st.integers(-100, SLOTS + 100)
+
+
+@sparing
+@given(slot=_SLOTS)
+def test_a_moment_on_a_multiple_leads_to_the_same_document_for_ever(
+    writer: Engine, before: dict[int, str], slot: int
+) -> None:
+    newest_ms = max(before)
+    at_ms = START_MS + slot * INTERVAL_MS
+    step_ms = HOUR_MS if at_ms < newest_ms - 2 * DAY_MS else 5 * MINUTE_MS
+    at_ms -= at_ms % step_ms
+    with writer.connect() as connection:
+        found = snapshot_at(connection, "one", at_ms)
+    taken = [one for one in before if one <= at_ms]
+    # Where the first of a period is missing, what was taken last before it is not the first of its
+    # own: then it is the newest that is kept.
+    exact = taken and taken[-1] % step_ms == 0
+    if exact or not taken:
+        assert (found and found.document) == (before[taken[-1]] if taken else None)
+    else:
+        assert found is None or (found.taken_at_ms <= at_ms and found.document in before.values())
+
+
+@sparing
+@given(slot=_SLOTS)
+def test_neighbours_are_the_nearest_that_are_kept(
+    writer: Engine, before: dict[int, str], slot: int
+) -> None:
+    at_ms = START_MS + slot * INTERVAL_MS
+    with writer.connect() as connection:
+        times = snapshot_times(connection, "one", 0, max(before) + 1, 100_000)
+        earlier = snapshot_before(connection, "one", at_ms)
+        later = snapshot_after(connection, "one", at_ms)
+    assert times == sorted(set(times))
+    assert set(times) <= set(before)
+    assert (earlier and earlier.taken_at_ms) == max((t for t in times if t < at_ms), default=None)
+    assert (later and later.taken_at_ms) == min((t for t in times if t > at_ms), default=None)
+    for one in (earlier, later):
+        assert one is None or one.document == before[one.taken_at_ms]
+
+
+def test_what_is_kept_is_the_first_of_each_period(writer: Engine, before: dict[int, str]) -> None:
+    newest_ms = max(before)
+    with writer.connect() as connection:
+        times = snapshot_times(connection, "one", 0, newest_ms + 1, 100_000)
+    firsts: dict[int, int] = {}
+    for at_ms in sorted(before):
+        fine_from_ms = newest_ms - 2 * DAY_MS
+        if at_ms >= newest_ms - 6 * HOUR_MS:
+            period = at_ms
+        elif at_ms >= fine_from_ms:
+            period = at_ms - at_ms % (5 * MINUTE_MS)
+        else:
+            period = at_ms - at_ms % HOUR_MS
+        firsts.setdefault(period, at_ms)
+    # Where one tier ends within a period of the next, both have their first.
+    assert set(firsts.values()) ^ set(times) <= {
+        at_ms for at_ms in before if abs(at_ms - fine_from_ms) < HOUR_MS
+    } | {at_ms for at_ms in before if abs(at_ms - newest_ms + 6 * HOUR_MS) < 5 * MINUTE_MS}
