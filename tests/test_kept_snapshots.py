@@ -1,4 +1,4 @@
-"""Documents that outlive the snapshots: on a multiple of 5 minutes, then of 1 h, always the same."""
+"""Documents that outlive the snapshots: at multiples of 5 minutes, then of 1 h, always the same."""
 
 from collections.abc import Iterator
 
