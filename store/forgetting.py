@@ -29,7 +29,8 @@ def forget(engine: Engine, source: str, kept_ms: Mapping[str, int | None], step_
     """Delete the oldest `step_ms` of what `source` need not keep; say whether there was any.
 
     `kept_ms` has for `SNAPSHOTS`, "5m", "1h" and "1d" how long it is kept before the newest
-    snapshot, None for ever. Each call is one short transaction. Raises SQLAlchemy's errors.
+    snapshot, None for ever. Whole hours are deleted, in one short transaction a call. Raises
+    SQLAlchemy's errors.
     """
     with engine.begin() as connection:
         newest_ms = newest_taken_at_ms(connection, source)
@@ -94,9 +95,11 @@ def _oldest_step(
         own = [clock.c.source == source, clock.c.tier == tier.name]
     progress = progress_of(connection, source)
     needed = [progress.get(one.name, 0) for one in TIERS if one.made_of is tier]
-    before_ms = min([before_ms, *needed])
+    before_ms = HOUR.start_of(min([before_ms, *needed]))
     oldest_ms = connection.scalar(select(func.min(time)).where(*own, time < before_ms))
-    return None if oldest_ms is None else (oldest_ms, min(before_ms, oldest_ms + step_ms))
+    if oldest_ms is None:
+        return None
+    return oldest_ms, min(before_ms, HOUR.start_of(oldest_ms) + step_ms)
 
 
 def _delete_periods(connection: Connection, source: str, tier: Tier, until_ms: int) -> None:
@@ -105,7 +108,6 @@ def _delete_periods(connection: Connection, source: str, tier: Tier, until_ms: i
         numbers = sorted(metric_numbers(connection, source).values())
         connection.execute(
             delete(rollup_values).where(
-                rollup_values.c.source == source,
                 rollup_values.c.tier == tier.name,
                 rollup_values.c.metric.in_(numbers),
                 rollup_values.c.starts_at < until_ms,

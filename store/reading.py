@@ -3,13 +3,13 @@
 Old ones are there as far as they are kept: the first of each 5 minutes, later of each hour.
 """
 
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, select
 
+from store.keeping import unpacked
 from store.tables import kept_snapshots, snapshots, sources
 
 
@@ -85,17 +85,12 @@ def _first(
     connection: Connection, table: Table, source: str, where: ColumnElement[bool], order: Any
 ) -> StoredSnapshot | None:
     row = connection.execute(
-        select(table.c.taken_at, table.c.document)
-        .where(table.c.source == source, where)
-        .order_by(order)
-        .limit(1)
+        select(table).where(table.c.source == source, where).order_by(order).limit(1)
     ).first()
-    return None if row is None else StoredSnapshot(row.taken_at, _text(row.document))
-
-
-def _text(document: str | bytes) -> str:
-    """Return a document as it was stored first: those that are kept are compressed."""
-    return document if isinstance(document, str) else zlib.decompress(document).decode()
+    if row is None:
+        return None
+    text = row.document if table is snapshots else unpacked(connection, source, row)
+    return StoredSnapshot(row.taken_at, text)
 
 
 def _taken_at(snapshot: StoredSnapshot) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, func, insert, select
 
 from store.intervals import LatencyInterval
 from store.summaries import Summary
@@ -28,8 +28,9 @@ def insert_values(
     numbers = _numbers_for(connection, period["source"], summaries)
     rows = [
         {
-            **period,
+            "tier": period["tier"],
             "metric": numbers[path],
+            "starts_at": period["starts_at"],
             "count": some.count,
             "min": some.min,
             "max": some.max,
@@ -52,7 +53,7 @@ def summaries_of(
     query = (
         select(row.metric, row.count, row.min, row.max, row.total, row.total_rest, row.last)
         # The key has the metric before the time: naming all of them keeps it a search.
-        .where(row.source == source, row.tier == tier.name, row.metric.in_(sorted(paths)))
+        .where(row.tier == tier.name, row.metric.in_(sorted(paths)))
         .where(row.starts_at >= start_ms, row.starts_at < end_ms)
         .order_by(row.metric, row.starts_at)
     )
@@ -73,10 +74,14 @@ def metric_numbers(connection: Connection, source: str) -> dict[str, int]:
 def _numbers_for(connection: Connection, source: str, paths: Iterable[str]) -> dict[str, int]:
     """Return the number of each path, giving one to those that have none."""
     numbers = metric_numbers(connection, source)
-    for path in sorted(set(paths) - numbers.keys()):
-        number = len(numbers) + 1
-        connection.execute(insert(metrics).values(source=source, metric=number, path=path))
-        numbers[path] = number
+    new = sorted(set(paths) - numbers.keys())
+    if new:
+        # Where another source's daemon takes the same numbers at this moment, one of the two
+        # transactions fails, and makes its period again.
+        highest = connection.scalar(select(func.max(metrics.c.metric))) or 0
+        for number, path in enumerate(new, start=highest + 1):
+            connection.execute(insert(metrics).values(metric=number, source=source, path=path))
+            numbers[path] = number
     return numbers
 
 

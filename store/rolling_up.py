@@ -5,17 +5,17 @@ first one taken at or after its end. How far a tier has been made is moved in th
 transaction, so a roll-up that was interrupted is simply made again.
 """
 
-import zlib
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from store.codec import decode
+from store.keeping import keep
 from store.leaves import numeric_leaves
 from store.reading import newest_taken_at_ms
 from store.rolled import insert_latency, insert_values, merged_latency, summaries_of
 from store.summaries import Summary
-from store.tables import kept_snapshots, rollup_periods, rollup_progress, snapshots
+from store.tables import rollup_periods, rollup_progress, snapshots
 from store.tiers import TIERS, Tier
 
 
@@ -112,14 +112,8 @@ def _make_of_snapshots(connection: Connection, period: dict[str, Any], ends_at_m
     connection.execute(
         insert(rollup_periods).values(**period, snapshots=len(taken), expected=expected)
     )
-    _keep(connection, period["source"], taken[0].taken_at, taken[0].document)
+    keep(connection, period["source"], taken[0].taken_at, taken[0].document)
     insert_values(connection, period, {path: Summary.of(some) for path, some in values.items()})
-
-
-def _keep(connection: Connection, source: str, taken_at_ms: int, document: str) -> None:
-    packed = zlib.compress(document.encode())
-    row = {"source": source, "taken_at": taken_at_ms, "document": packed}
-    connection.execute(insert(kept_snapshots).values(**row))
 
 
 def _make_of_periods(

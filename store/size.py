@@ -7,14 +7,15 @@ counters know of, and from how wide the newest are.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, Table, func, inspect, select, text
+from sqlalchemy import Connection, Engine, Table, func, select, text
 
 from store.tables import metadata
 
 #: After how many seconds what one connection deleted is in the size: PostgreSQL's counters lag.
 SETTLES_S = {"sqlite": 0.0, "postgresql": 2.0}
-#: A row's header and its pointer in PostgreSQL's pages, in bytes.
-_ROW_OVERHEAD = 28
+#: PostgreSQL's pages, without their own header; a row's header, pointer and what rounding up to
+#: 8 bytes adds on average. All in bytes.
+_PAGE, _PAGE_ROOM, _ROW_OVERHEAD = 8192, 8168, 32
 _SAMPLED_ROWS = 100
 
 _COUNTERS = text(
@@ -67,10 +68,9 @@ def count_anew(engine: Engine) -> None:
 
 def _size_of_postgres(connection: Connection) -> StoreSize:
     # The end of any transaction hands in what the ones before it have counted.
+    connection.exec_driver_sql("SELECT 1")
     connection.commit()
-    names = [name for name in metadata.tables if inspect(connection).has_table(name)]
-    connection.commit()
-    counters = connection.execute(_COUNTERS, {"names": names}).all()
+    counters = connection.execute(_COUNTERS, {"names": list(metadata.tables)}).all()
     on_disk = sum(row.bytes for row in counters)
     in_use = 0.0
     for row in counters:
@@ -84,9 +84,15 @@ def _size_of_postgres(connection: Connection) -> StoreSize:
 
 
 def _row_bytes(connection: Connection, table: Table) -> float:
-    """Return how many bytes of PostgreSQL's files one of the newest rows takes on average."""
+    """Return how many bytes of PostgreSQL's files one of the newest rows takes on average.
+
+    A row stands in one page: what is left in it where no other row fits in is the rows' as well.
+    """
     keys = [column.desc() for column in table.primary_key]
     newest = select(table).order_by(*keys).limit(_SAMPLED_ROWS).subquery()
     columns = [func.coalesce(func.pg_column_size(column), 0) for column in newest.c]
-    widths: float | None = connection.scalar(select(func.avg(sum(columns, start=_ROW_OVERHEAD))))
-    return float(widths or 0)
+    width = connection.scalar(select(func.avg(sum(columns, start=_ROW_OVERHEAD))))
+    if width is None:
+        return 0.0
+    rows_a_page = _PAGE_ROOM // width
+    return float(_PAGE / rows_a_page if rows_a_page else width)

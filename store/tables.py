@@ -70,12 +70,12 @@ latency_state = Table(
     Column("state", LargeBinary, nullable=False),
 )
 
-#: The paths that numbers of documents have had, each with a small number of its own.
+#: The paths that numbers of documents have had, each with a small number of its own in the store.
 metrics = Table(
     "metrics",
     metadata,
-    Column("source", Text, primary_key=True),
     Column("metric", Integer, primary_key=True, autoincrement=False),
+    Column("source", Text, nullable=False),
     Column("path", Text, nullable=False),
     UniqueConstraint("source", "path"),
 )
@@ -103,10 +103,10 @@ rollup_periods = Table(
 
 #: What a number was in a period. `count` is how many snapshots had it; `total` and `total_rest`
 #: (what one float could not hold) are together their exact sum, so that sums of sums are exact too.
+#: These are most of the store's rows: the metric tells the source.
 rollup_values = Table(
     "rollup_values",
     metadata,
-    Column("source", Text, primary_key=True),
     Column("tier", Text, primary_key=True),
     Column("metric", Integer, primary_key=True, autoincrement=False),
     Column("starts_at", BigInteger, primary_key=True, autoincrement=False),
@@ -147,13 +147,15 @@ rollup_latency = Table(
     Column("histogram", LargeBinary),
 )
 
-#: Documents that outlive the snapshots, compressed by zlib: the first of each 5 minutes, later of
-#: each hour. So a moment on a multiple of these leads to the same document for ever.
+#: Documents that outlive the snapshots: the first of each 5 minutes, later of each hour. So a
+#: moment on a multiple of these leads to the same document for ever. Compressed by zlib, with the
+#: document of `based_on`, the first of its hour, as dictionary, which makes it a third.
 kept_snapshots = Table(
     "kept_snapshots",
     metadata,
     Column("source", Text, primary_key=True),
     Column("taken_at", BigInteger, primary_key=True, autoincrement=False),
+    Column("based_on", BigInteger),
     Column("document", LargeBinary, nullable=False),
 )
 

@@ -228,8 +228,8 @@ def test_what_is_rolled_up_goes_at_its_time_and_gives_its_space_back(
         pass
     give_space_back(engine, 10_000)
     (left,) = rows(sqlite_url, "SELECT MIN(taken_at) FROM snapshots")[0]
-    # The newest is slot 5796, and an hour before it are 120 slots.
-    assert left == START_MS + (5796 - 120) * INTERVAL_MS
+    # The newest is slot 5796, at 00:18 of the third day: kept is from 23:18, and whole hours.
+    assert left == START_MS + 47 * HOUR_MS
     assert rows(sqlite_url, "PRAGMA page_count")[0][0] < pages
     assert len(rows(sqlite_url, "SELECT 1 FROM rollup_periods WHERE tier = '1h'")) == 24
     engine.dispose()

@@ -9,12 +9,11 @@ branch_labels = None
 depends_on = None
 
 
-def _period(*keys: sa.Column[object]) -> list[sa.Column[object]]:
-    """Return the primary key of a table of periods, with `keys` before the period's start."""
+def _period() -> list[sa.Column[object]]:
+    """Return the primary key of a table of periods."""
     return [
         sa.Column("source", sa.Text, primary_key=True),
         sa.Column("tier", sa.Text, primary_key=True),
-        *keys,
         sa.Column("starts_at", sa.BigInteger, primary_key=True, autoincrement=False),
     ]
 
@@ -31,8 +30,8 @@ def upgrade() -> None:
     """Create the tables."""
     op.create_table(
         "metrics",
-        sa.Column("source", sa.Text, primary_key=True),
         sa.Column("metric", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("source", sa.Text, nullable=False),
         sa.Column("path", sa.Text, nullable=False),
         sa.UniqueConstraint("source", "path"),
     )
@@ -50,7 +49,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "rollup_values",
-        *_period(sa.Column("metric", sa.Integer, primary_key=True, autoincrement=False)),
+        sa.Column("tier", sa.Text, primary_key=True),
+        sa.Column("metric", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("starts_at", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("count", sa.Integer, nullable=False),
         sa.Column("min", sa.Float, nullable=False),
         sa.Column("max", sa.Float, nullable=False),
@@ -79,6 +80,7 @@ def upgrade() -> None:
     op.create_table(
         "kept_snapshots",
         *_moment(),
+        sa.Column("based_on", sa.BigInteger),
         sa.Column("document", sa.LargeBinary, nullable=False),
     )
     op.create_table(

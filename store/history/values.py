@@ -56,7 +56,7 @@ def _of_periods(
     found = connection.execute(
         select(row.metric, row.starts_at, row.count, row.min, row.max)
         .add_columns(row.total, row.total_rest, row.last)
-        .where(row.source == source, row.tier == tier.name, row.metric.in_(sorted(wanted)))
+        .where(row.tier == tier.name, row.metric.in_(sorted(wanted)))
         .where(row.starts_at >= piece.start_ms, row.starts_at < piece.end_ms)
         .order_by(row.metric, row.starts_at)
     )
