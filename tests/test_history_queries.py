@@ -16,9 +16,19 @@ from store.history.asking import Period, QueryError
 from store.history.period_latency import latency_of
 from store.history.series import MOST_POINTS, ask
 from store.history.uptime import daily_uptimes, uptimes
+from store.rolling_up import roll_up
 from store.times import DAY_MS, HOUR_MS, MINUTE_MS
+from store.writing import add_all
 from tests.support.databases import in_no_hurry_to_the_disk
-from tests.support.long_record import DAYS, INTERVAL_MS, SOURCE, START_MS, LongRecord, make
+from tests.support.long_record import (
+    DAYS,
+    INTERVAL_MS,
+    SOURCE,
+    START_MS,
+    LongRecord,
+    make,
+    snapshot_of,
+)
 from tests.support.properties import sparing
 
 FINE_FROM_DAY, RAW_FROM_DAY = DAYS - 5, DAYS - 1
@@ -222,6 +232,27 @@ def test_a_step_that_cannot_be_answered_is_refused_with_what_can(stored: Stored)
         with pytest.raises(QueryError, match=words) as refused:
             ask(connection, SOURCE, ["queue.queued"], period, step_ms, record.newest_ms)
         assert (refused.value.parameter, refused.value.category) == ("step", category)
+
+
+def test_before_a_young_record_began_there_is_a_gap_and_nothing_coarser(store_url: str) -> None:
+    writer = open_writer(store_url)
+    taken = [snapshot_of(START_MS + slot * INTERVAL_MS, queued=slot) for slot in range(7)]
+    with writer.begin() as connection:
+        add_all(connection, taken)
+    while roll_up(writer, SOURCE, 100):
+        pass
+    writer.dispose()
+    reader = open_reader(store_url)
+    end_ms = START_MS + 7 * INTERVAL_MS
+    with reader.connect() as connection:
+        period = Period(end_ms - DAY_MS, end_ms)
+        answer = ask(connection, SOURCE, ["queue.queued"], period, None, end_ms)
+        finest = ask(connection, SOURCE, ["queue.queued"], period, INTERVAL_MS, end_ms)
+    reader.dispose()
+    assert answer.step_ms == INTERVAL_MS
+    assert answer.series == finest.series
+    assert answer.series[0].columns["last"] == [None] * 89 + list(range(7))
+    assert answer.series[0].coverage == pytest.approx(7 / 96, abs=1e-6)
 
 
 def test_what_was_never_recorded_is_an_error_and_no_empty_series(stored: Stored) -> None:

@@ -17,6 +17,8 @@ from store.tiers import FIVE_MINUTES, HOUR, WHOLE_TIERS, Tier
 
 #: A source without snapshots is asked about as if they came so often.
 _NO_INTERVAL_MS = 30_000
+#: After every moment that can be asked for.
+_NEVER_MS = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -37,23 +39,21 @@ class Piece:
 class Extent:
     """What is stored of a source. Times in Unix ms.
 
-    `made_until` has the tiers by name; `snapshots_from` and `fine_from` are when the oldest
-    snapshot was taken and when the oldest 5 minutes began, None when there are none.
+    `made_until` has the tiers by name. Nothing has been deleted of the snapshots since
+    `snapshots_from`, and of the five minutes since `fine_from`; 0 where nothing ever has.
     """
 
     newest_ms: int | None
     interval_ms: int
-    snapshots_from: int | None
-    fine_from: int | None
+    snapshots_from: int
+    fine_from: int
     made_until: dict[str, int]
 
     def finest_at(self, at_ms: int) -> Tier | None:
         """Return the finest tier that reaches back to `at_ms`, None for the snapshots."""
-        if self.snapshots_from is not None and at_ms >= self.snapshots_from:
+        if at_ms >= self.snapshots_from:
             return None
-        if self.fine_from is not None and at_ms >= self.fine_from:
-            return FIVE_MINUTES
-        return HOUR
+        return FIVE_MINUTES if at_ms >= self.fine_from else HOUR
 
     def widened(self, period: Period) -> Period:
         """Return `period` from and to boundaries of what is still stored of its ends' times."""
@@ -69,18 +69,41 @@ class Extent:
 def extent_of(connection: Connection, source: str) -> Extent:
     """Return what is stored of `source`."""
     newest = newest_snapshot(connection, source)
-    oldest_ms = connection.scalar(
+    interval_ms = int(decode(newest.document)["interval_s"] * 1000) if newest else _NO_INTERVAL_MS
+    hours_from = _oldest_period(connection, source, HOUR)
+    fine_from = _oldest_period(connection, source, FIVE_MINUTES)
+    snapshots_from = connection.scalar(
         select(func.min(snapshots.c.taken_at)).where(snapshots.c.source == source)
     )
-    fine_ms = connection.scalar(
+    # What is made of something is older than it only if that has been deleted.
+    fine_since = _kept_since(fine_from, hours_from, HOUR)
+    snapshots_since = _kept_since(snapshots_from, fine_from, FIVE_MINUTES)
+    return Extent(
+        newest.taken_at_ms if newest else None,
+        interval_ms,
+        max(snapshots_since, fine_since),
+        fine_since,
+        progress_of(connection, source),
+    )
+
+
+def _oldest_period(connection: Connection, source: str, tier: Tier) -> int | None:
+    oldest_ms: int | None = connection.scalar(
         select(func.min(rollup_periods.c.starts_at)).where(
-            rollup_periods.c.source == source, rollup_periods.c.tier == FIVE_MINUTES.name
+            rollup_periods.c.source == source, rollup_periods.c.tier == tier.name
         )
     )
-    interval_ms = int(decode(newest.document)["interval_s"] * 1000) if newest else _NO_INTERVAL_MS
-    made_until = progress_of(connection, source)
-    newest_ms = newest.taken_at_ms if newest else None
-    return Extent(newest_ms, interval_ms, oldest_ms, fine_ms, made_until)
+    return oldest_ms
+
+
+def _kept_since(oldest_ms: int | None, coarser_ms: int | None, coarser: Tier) -> int:
+    """Return since when nothing has been deleted, of what begins at `oldest_ms`.
+
+    `coarser_ms` is when what is made of it begins.
+    """
+    if coarser_ms is None or (oldest_ms is not None and coarser_ms >= coarser.start_of(oldest_ms)):
+        return 0
+    return _NEVER_MS if oldest_ms is None else oldest_ms
 
 
 def pieces(extent: Extent, period: Period, tiers: Sequence[Tier] = WHOLE_TIERS) -> Iterator[Piece]:

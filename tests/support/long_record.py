@@ -66,6 +66,11 @@ def make(engine: Engine, seed: int = 4) -> LongRecord:
     return record
 
 
+def snapshot_of(at_ms: int, queued: float) -> Snapshot:
+    """Return a snapshot that is to be stored, without a request."""
+    return _snapshot(Taken(at_ms, queued, "ok", (), 0))
+
+
 def settle(engine: Engine) -> None:
     """Roll up all that is complete and delete what is old."""
     _while_any(lambda: roll_up(engine, SOURCE, 1000) > 0)
