@@ -243,3 +243,51 @@ def test_a_file_reaches_the_server_as_the_object_that_it_knows_and_is_recorded_a
     response.close()
     assert getattr(returned[0], "file", returned[0]).closed
     assert [request.path for request in _recorded(tmp_path)] == ["/file"]
+
+
+class _File:
+    """What `wsgi.file_wrapper` makes: a server that finds one sends it without reading it."""
+
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._parts)
+
+    def close(self) -> None:
+        pass
+
+
+class _Sized(list[bytes]):
+    pass
+
+
+def test_each_response_keeps_its_form_whichever_came_before_it(tmp_path: Path) -> None:
+    forms: list[Callable[[], Iterable[bytes]]] = [
+        lambda: iter([b"a", b"b"]),
+        lambda: _File([b"file"]),
+        lambda: [b"list"],
+        lambda: iter([b"c"]),
+        lambda: _Sized([b"sized"]),
+        lambda: (b"tuple",),
+        lambda: _File([b"another"]),
+    ]
+    made: list[Iterable[bytes]] = []
+
+    def app(_environ: Any, start_response: Start) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        made.append(forms[len(made) % len(forms)]())
+        return made[-1]
+
+    recorded = LatencyRecorder(app, tmp_path)
+    for number in range(3 * len(forms)):
+        environ = {**environ_of(f"/{number}"), "wsgi.file_wrapper": _File}
+        response = recorded(environ, lambda *_: None)
+        body = made[-1]
+        assert (response is body) == isinstance(body, _File)
+        assert hasattr(response, "__len__") == isinstance(body, list | tuple)
+        assert b"".join(response) == b"".join(forms[number % len(forms)]())
+        response.close()
+        response.close()
+    paths = [request.path for request in _recorded(tmp_path)]
+    assert paths == [f"/{number}" for number in range(3 * len(forms))]

@@ -31,7 +31,7 @@ class PostgresServer:
         name = f"t_{uuid.uuid4().hex}"
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}")
-        uri = self._server.get_uri(database=name)
+        uri: str = self._server.get_uri(database=name)
         return uri.replace("postgresql://", "postgresql+psycopg://")
 
     def stop(self) -> None:
