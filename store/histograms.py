@@ -5,12 +5,14 @@ before base64, which its Java, C, Go, Rust and JavaScript implementations read t
 """
 
 import base64
+import zlib
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Self
 
+from hdrh.codec import HdrCookieException, HdrHistogramSettingsException, HdrLengthException
 from hdrh.histogram import HdrHistogram
 
 LOWEST_US = 1
@@ -18,6 +20,20 @@ HIGHEST_US = 3_600_000_000
 SIGNIFICANT_DIGITS = 3
 #: HdrHistogram's layout for three digits: 2 to this power steps up to the first doubling of width.
 _SUB_BUCKET_BITS = 11
+
+
+_DAMAGES = (
+    HdrCookieException,
+    HdrHistogramSettingsException,
+    HdrLengthException,
+    OverflowError,
+    ValueError,
+    zlib.error,
+)
+
+
+class DamagedHistogramError(ValueError):
+    """The bytes of a histogram are not what was stored."""
 
 
 class LatencyHistogram:
@@ -71,9 +87,16 @@ class LatencyHistogram:
     def merge_encoded(
         self, encoded: bytes, *, errors: int, clamped: int, min_us: int | None, max_us: int | None
     ) -> None:
-        """Add the histogram of `encoded`, with the exact figures from their columns."""
+        """Add the histogram of `encoded`, with the exact figures from their columns.
+
+        Raises DamagedHistogramError, and adds nothing, when it cannot be decoded.
+        """
         before = int(self._histogram.get_total_count())
-        self._histogram.decode_and_add(base64.b64encode(encoded))
+        try:
+            self._histogram.decode_and_add(base64.b64encode(encoded))
+        except _DAMAGES as error:
+            msg = f"a histogram that cannot be decoded: {type(error).__name__} {error}"
+            raise DamagedHistogramError(msg) from error
         self.count += int(self._histogram.get_total_count()) - before
         self.errors += errors
         self.clamped += clamped

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from store.histograms import LatencyHistogram
+from store.histograms import DamagedHistogramError, LatencyHistogram
 
 
 @dataclass
@@ -49,10 +49,13 @@ class LatencyInterval:
         self.log_lines += other.log_lines
 
     def merge_columns(self, columns: Mapping[str, Any]) -> None:
-        """Add what a row of the store holds. Raises what a damaged encoding raises."""
+        """Add what a row of the store holds; the requests of a damaged histogram are lost."""
         if columns["count"]:
             exact = {key: columns[key] for key in ("errors", "clamped", "min_us", "max_us")}
-            self.histogram.merge_encoded(columns["histogram"], **exact)
+            try:
+                self.histogram.merge_encoded(columns["histogram"], **exact)
+            except DamagedHistogramError:
+                self.note_loss(columns["count"])
         if columns["oldest_at"] is not None and columns["newest_at"] is not None:
             self.note_time(columns["oldest_at"], columns["newest_at"])
         self.note_loss(columns["lost"])
@@ -79,7 +82,7 @@ class LatencyInterval:
 
     @classmethod
     def of_columns(cls, columns: Mapping[str, Any]) -> Self:
-        """Return the interval that `columns` hold. Raises what a damaged encoding raises."""
+        """Return the interval that `columns` hold."""
         interval = cls()
         interval.merge_columns(columns)
         return interval

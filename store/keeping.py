@@ -5,6 +5,7 @@ differ in little. It is there as long as they are: thinning leaves the first of 
 """
 
 import zlib
+from contextlib import suppress
 
 from sqlalchemy import Connection, Row, insert, select
 
@@ -24,25 +25,54 @@ def keep(connection: Connection, source: str, taken_at_ms: int, document: str) -
         .order_by(kept.taken_at)
         .limit(1)
     ).first()
-    packer = zlib.compressobj(_LEVEL)
+    dictionary = b""
     if base is not None:
-        packer = zlib.compressobj(_LEVEL, zdict=zlib.decompress(base.document))
+        # Damaged, it is a loss for those that stand on it already, and no reason to add to them.
+        with suppress(DamagedDocumentError):
+            dictionary = _inflated(base.document, b"")
+    packer = zlib.compressobj(_LEVEL)
+    if dictionary:
+        packer = zlib.compressobj(_LEVEL, zdict=dictionary)
     row = {
         "source": source,
         "taken_at": taken_at_ms,
-        "based_on": None if base is None else base.taken_at,
+        "based_on": base.taken_at if base is not None and dictionary else None,
         "document": packer.compress(document.encode()) + packer.flush(),
     }
     connection.execute(insert(kept_snapshots).values(**row))
 
 
+class DamagedDocumentError(ValueError):
+    """A document that was kept cannot be unpacked any more."""
+
+
 def unpacked(connection: Connection, source: str, row: Row[tuple[int, int | None, bytes]]) -> str:
-    """Return the document of a row of `kept_snapshots`, as it was stored first."""
-    unpacker = zlib.decompressobj()
+    """Return the document of a row of `kept_snapshots`, as it was stored first.
+
+    Raises DamagedDocumentError when it, or the one that it is based on, is not what was stored.
+    """
+    dictionary = b""
     if row.based_on is not None:
         kept = kept_snapshots.c
-        base = connection.execute(
+        base = connection.scalar(
             select(kept.document).where(kept.source == source, kept.taken_at == row.based_on)
-        ).scalar_one()
-        unpacker = zlib.decompressobj(zdict=zlib.decompress(base))
-    return (unpacker.decompress(row.document) + unpacker.flush()).decode()
+        )
+        dictionary = _inflated(base or b"", b"")
+    try:
+        return _inflated(row.document, dictionary).decode()
+    except UnicodeDecodeError as error:
+        msg = "a kept document is damaged"
+        raise DamagedDocumentError(msg) from error
+
+
+def _inflated(packed: bytes, dictionary: bytes) -> bytes:
+    unpacker = zlib.decompressobj(zdict=dictionary) if dictionary else zlib.decompressobj()
+    try:
+        document = unpacker.decompress(packed) + unpacker.flush()
+    except zlib.error as error:
+        msg = "a kept document is damaged"
+        raise DamagedDocumentError(msg) from error
+    if not unpacker.eof:
+        msg = "a kept document is cut off"
+        raise DamagedDocumentError(msg)
+    return document

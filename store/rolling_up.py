@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
 
-from store.codec import decode
+from store.codec import decode_if_sound, interval_ms_of
 from store.keeping import keep
 from store.leaves import numeric_leaves
 from store.reading import newest_taken_at_ms
@@ -102,13 +102,12 @@ def _make_of_snapshots(connection: Connection, period: dict[str, Any], ends_at_m
         .order_by(snapshots.c.taken_at)
     ).all()
     values: dict[str, list[float]] = {}
-    interval_s = 0
-    for row in taken:
-        document = decode(row.document)
-        interval_s = document["interval_s"]
+    documents = [decode_if_sound(row.document) for row in taken]
+    for document in documents:
         for path, value in numeric_leaves(document).items():
             values.setdefault(path, []).append(value)
-    expected = (ends_at_ms - period["starts_at"]) / (interval_s * 1000)
+    interval_ms = interval_ms_of(*reversed(documents))
+    expected = (ends_at_ms - period["starts_at"]) / interval_ms
     connection.execute(
         insert(rollup_periods).values(**period, snapshots=len(taken), expected=expected)
     )

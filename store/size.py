@@ -17,6 +17,8 @@ SETTLES_S = {"sqlite": 0.0, "postgresql": 2.0}
 #: 8 bytes adds on average. All in bytes.
 _PAGE, _PAGE_ROOM, _ROW_OVERHEAD = 8192, 8168, 32
 _SAMPLED_ROWS = 100
+#: Below it a table is so small that it does not matter what it has.
+_SMALL = 100_000
 
 _COUNTERS = text(
     """
@@ -24,7 +26,7 @@ _COUNTERS = text(
            pg_table_size(c.oid) AS table_bytes,
            pg_total_relation_size(c.oid) AS bytes,
            s.n_live_tup AS live,
-           c.reltuples AS once_counted,
+           s.n_dead_tup AS dead,
            coalesce(s.last_analyze, s.last_autoanalyze, s.last_vacuum, s.last_autovacuum)
                IS NOT NULL AS is_counted
       FROM unnest(CAST(:names AS text[])) AS t(name)
@@ -74,12 +76,14 @@ def _size_of_postgres(connection: Connection) -> StoreSize:
     on_disk = sum(row.bytes for row in counters)
     in_use = 0.0
     for row in counters:
-        # Counters that were lost in a crash begin at 0; an earlier count outlives it.
-        if not row.is_counted and row.once_counted > row.live:
+        row_bytes = _row_bytes(connection, metadata.tables[row.name])
+        # A crash takes the counters back to 0. Before a first count, what they know of has to be
+        # about what the file has.
+        known_bytes = (row.live + row.dead) * row_bytes
+        if not row.is_counted and known_bytes < row.table_bytes / 2 and row.table_bytes > _SMALL:
             return StoreSize(on_disk, None)
-        live_bytes = row.live * _row_bytes(connection, metadata.tables[row.name])
         if row.table_bytes:
-            in_use += row.bytes * min(1.0, live_bytes / row.table_bytes)
+            in_use += row.bytes * min(1.0, row.live * row_bytes / row.table_bytes)
     return StoreSize(on_disk, round(in_use))
 
 

@@ -27,7 +27,7 @@ def statuses_of(document: Document) -> Statuses:
     statuses: Statuses = {}
     nodes = document.get("nodes")
     for node in nodes if isinstance(nodes, list) else ():
-        _note(statuses, NODE, node.get("id"), node)
+        _note(statuses, NODE, node.get("id") if isinstance(node, dict) else None, node)
     sections = document.get("sections")
     for name, section in sections.items() if isinstance(sections, dict) else ():
         _note(statuses, SECTION, name, section)

@@ -22,8 +22,8 @@ class Summary:
 
     @property
     def mean(self) -> float:
-        """The arithmetic mean."""
-        return self.total / self.count
+        """The arithmetic mean; dividing rounds, but never to what no value was."""
+        return min(max(self.total / self.count, self.min), self.max)
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Summary":

@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 #: The newest revision in `migrations/versions`, which this program reads and writes.
-REVISION = "0003"
+REVISION = "0004"
 
 metadata = MetaData()
 

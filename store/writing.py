@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from store.codec import decode
+from store.codec import decode_if_sound
 from store.intervals import LatencyInterval
 from store.latency_state import StateChange, write_state
 from store.status_changes import Statuses, changes, statuses_of
@@ -62,7 +62,7 @@ def add_all(connection: Connection, taken: Iterable[Snapshot]) -> None:
             before = _statuses_at(connection, snapshot.source, previous_at_ms)
         elif newest.taken_at_ms >= snapshot.tick_at_ms:
             raise _already_recorded(newest.taken_at_ms, snapshot)
-        after = statuses_of(decode(snapshot.document))
+        after = statuses_of(decode_if_sound(snapshot.document))
         for table, row in _rows(snapshot):
             rows.setdefault(table, []).append(row)
         key = {"source": snapshot.source, "taken_at": snapshot.taken_at_ms}
@@ -93,7 +93,7 @@ def _statuses_at(connection: Connection, source: str, taken_at_ms: int | None) -
             snapshots.c.source == source, snapshots.c.taken_at == taken_at_ms
         )
     )
-    return {} if text is None else statuses_of(decode(text))
+    return {} if text is None else statuses_of(decode_if_sound(text))
 
 
 def _advance(connection: Connection, snapshot: Snapshot) -> int | None:

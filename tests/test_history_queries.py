@@ -137,7 +137,7 @@ def test_each_point_of_a_series_is_what_the_snapshots_of_its_step_had(
         ]
         assert point == {
             "min": min(had, default=None),
-            "mean": math.fsum(had) / len(had) if had else None,
+            "mean": min(max(math.fsum(had) / len(had), min(had)), max(had)) if had else None,
             "max": max(had, default=None),
             "last": had[-1] if had else None,
             "snapshots": len(had),

@@ -11,6 +11,7 @@ from migrations.upgrading import upgrade
 from store.codec import encode
 from store.engines import open_writer
 from store.forgetting import SNAPSHOTS, forget
+from store.keeping import DamagedDocumentError
 from store.reading import (
     snapshot_after,
     snapshot_at,
@@ -22,6 +23,7 @@ from store.times import DAY_MS, HOUR_MS, MINUTE_MS
 from store.writing import Snapshot, add_all
 from tests.support.databases import in_no_hurry_to_the_disk
 from tests.support.properties import sparing
+from tests.support.records import change
 
 START_MS = 1_795_132_800_000  # 2026-11-20T00:00:00Z
 INTERVAL_MS = 100_000  # 3 in 5 minutes
@@ -122,3 +124,36 @@ def test_what_is_kept_is_the_first_of_each_period(writer: Engine, before: dict[i
             period = at_ms - at_ms % HOUR_MS
         firsts.setdefault(period, at_ms)
     assert times == list(firsts.values())
+
+
+def test_a_damaged_row_holds_up_nobody_but_who_asks_for_it(sqlite_url: str) -> None:
+    engine = open_writer(sqlite_url)
+    texts = [encode({"interval_s": 100, "n": slot}) for slot in range(73)]
+    taken = [
+        Snapshot("one", START_MS + slot * INTERVAL_MS, INTERVAL_MS, text, {})
+        for slot, text in enumerate(texts)
+    ]
+    with engine.begin() as connection:
+        add_all(connection, taken[:20])
+    while roll_up(engine, "one", 1000):
+        pass
+    change(
+        sqlite_url,
+        f"UPDATE kept_snapshots SET document = x'78' WHERE taken_at = {START_MS}",
+        f"UPDATE snapshots SET document = '{{' WHERE taken_at = {START_MS + 18 * INTERVAL_MS}",
+    )
+    with engine.begin() as connection:
+        add_all(connection, taken[20:])
+    while roll_up(engine, "one", 1000):
+        pass
+    while forget(engine, "one", {SNAPSHOTS: 1}, HOUR_MS):
+        pass
+    with engine.connect() as connection:
+        for damaged_ms in (START_MS, START_MS + 5 * MINUTE_MS):
+            with pytest.raises(DamagedDocumentError):
+                snapshot_at(connection, "one", damaged_ms)
+        for slot, text in ((18, "{"), (21, texts[21]), (36, texts[36]), (69, texts[69])):
+            found = snapshot_at(connection, "one", START_MS + slot * INTERVAL_MS)
+            assert found is not None
+            assert found.document == text
+    engine.dispose()

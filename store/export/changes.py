@@ -16,11 +16,11 @@ def change_pages(engine: Engine, wanted: Wanted) -> Iterator[Page]:
     key = tuple_(table.taken_at, table.kind, table.name)
     query = (
         select(*(table[column.name] for column in CHANGES.columns))
-        .where(table.source == wanted.source, table.taken_at < wanted.end_ms)
+        .where(table.source == wanted.source, table.taken_at < wanted.period.end_ms)
         .order_by(table.taken_at, table.kind, table.name)
         .limit(_PAGE_ROWS)
     )
-    after: tuple[int, str, str] = (wanted.start_ms, "", "")
+    after: tuple[int, str, str] = (wanted.period.start_ms, "", "")
     while True:
         with engine.connect() as connection:
             rows = [tuple(row) for row in connection.execute(query.where(key > after))]

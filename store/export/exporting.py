@@ -12,8 +12,10 @@ from store.export.intervals import INTERVALS
 from store.export.pages import ExportTable, Page, Wanted
 from store.export.rolled_up import LATENCY, ROLLUPS
 from store.export.snapshots import NUMBERS, SNAPSHOTS
+from store.history.asking import Period, QueryError
+from store.tiers import FIVE_MINUTES, TIERS
 
-TABLES: dict[str, ExportTable] = {
+_TABLES: dict[str, ExportTable] = {
     "snapshots": SNAPSHOTS,
     "numbers": NUMBERS,
     "rollups": ROLLUPS,
@@ -21,11 +23,25 @@ TABLES: dict[str, ExportTable] = {
     "latency": LATENCY,
     "changes": CHANGES,
 }
-FORMATS: dict[str, Callable[[ExportTable, Iterable[Page], BinaryIO], None]] = {
+_WRITERS: dict[str, Callable[[ExportTable, Iterable[Page], BinaryIO], None]] = {
     "ndjson": ndjson.write,
     "csv": csv_rows.write,
     "parquet": parquet.write,
 }
+#: The tiers of the tables that have some.
+_TIERS = {
+    "rollups": tuple(tier.name for tier in TIERS if tier.has_values),
+    "latency": tuple(tier.name for tier in TIERS),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to export, known to be possible."""
+
+    table: str
+    wanted: Wanted
+    file_format: str
 
 
 @dataclass
@@ -54,27 +70,41 @@ class Exported:
             self.last_thinned_ms = page.last_thinned_ms
 
 
-def export(
-    engine: Engine,
-    table: str,
-    wanted: Wanted,
-    file_format: str,
-    sink: BinaryIO,
-    on_page: Callable[[Exported], None],
-) -> Exported:
-    """Write what is `wanted` of `table` to `sink`, and return what it was.
+def plan(
+    source: str, period: Period, file_format: str, table: str | None, tier: str | None
+) -> Plan:
+    """Return the plan of an export; by default of documents as ndjson, else of numbers.
 
-    `on_page` is called after each page with what was written so far. Raises ExportError,
-    ParquetMissingError, OSError and SQLAlchemy's errors; then `sink` has a part.
+    Raises QueryError when there is no such tier, or no pyarrow for parquet.
+    """
+    if table is None:
+        table = "snapshots" if file_format == "ndjson" else "numbers"
+    if tier is not None and tier not in _TIERS.get(table, ()):
+        told = ", ".join(f"{' or '.join(tiers)} of {name}" for name, tiers in _TIERS.items())
+        raise QueryError("tier", f"expected {told}")
+    if file_format == "parquet" and not parquet.is_there():
+        expected = "parquet needs pyarrow: install opsnap with its extra parquet, or pyarrow alone"
+        raise QueryError("format", expected)
+    return Plan(table, Wanted(source, period, tier or FIVE_MINUTES.name), file_format)
+
+
+def carry_out(
+    engine: Engine, plan: Plan, sink: BinaryIO, on_page: Callable[[Exported], None]
+) -> Exported:
+    """Write what is planned to `sink`, and return what it was.
+
+    `on_page` is called after each page with what was written so far. Raises ExportError, OSError
+    and SQLAlchemy's errors; then `sink` has a part.
     """
     exported = Exported()
-    chosen = TABLES[table]
+    table = _TABLES[plan.table]
 
     def counted() -> Iterator[Page]:
-        for page in chosen.pages(engine, wanted):
+        for page in table.pages(engine, plan.wanted):
             exported.add(page)
             yield page
             on_page(exported)
 
-    FORMATS[file_format](chosen, counted(), sink)
+    _WRITERS[plan.file_format](table, counted(), sink)
+    sink.flush()
     return exported

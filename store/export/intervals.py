@@ -7,11 +7,11 @@ from sqlalchemy import Engine, select, tuple_
 
 from store.export.pages import Column, ExportError, ExportTable, Page, Row, Wanted
 from store.intervals import LatencyInterval
+from store.rolled import PERCENTILES
 from store.tables import interval_histograms
 from store.times import iso_utc
 
 _PAGE_ROWS = 500
-_PERCENTILES = (50, 75, 90, 95, 99, 99.9)
 #: What is told of some requests, of an interval or of a roll-up.
 REQUEST_COLUMNS = (
     Column("requests", "integer"),
@@ -20,7 +20,7 @@ REQUEST_COLUMNS = (
     Column("clamped", "integer"),
     *(
         Column(f"{name}_ms", "number")
-        for name in ("min", "p50", "p75", "p90", "p95", "p99", "p999", "max")
+        for name in ("min", *(name.removesuffix("_us") for name in PERCENTILES), "max")
     ),
 )
 
@@ -31,11 +31,11 @@ def interval_pages(engine: Engine, wanted: Wanted) -> Iterator[Page]:
     key = tuple_(table.taken_at, table.class_key)
     query = (
         select(interval_histograms)
-        .where(table.source == wanted.source, table.taken_at < wanted.end_ms)
+        .where(table.source == wanted.source, table.taken_at < wanted.period.end_ms)
         .order_by(table.taken_at, table.class_key)
         .limit(_PAGE_ROWS)
     )
-    after: tuple[int, str] = (wanted.start_ms, "")
+    after: tuple[int, str] = (wanted.period.start_ms, "")
     while True:
         with engine.connect() as connection:
             found = connection.execute(query.where(key > after)).mappings().all()
@@ -68,7 +68,7 @@ def _row(found: dict[str, Any]) -> Row:
             " export what is before and after it"
         )
         raise ExportError(msg) from error
-    percentiles_us = histogram.percentiles_us(_PERCENTILES)
+    percentiles_us = histogram.percentiles_us(PERCENTILES.values())
     durations_us = (found["min_us"], *percentiles_us, found["max_us"])
     return (
         found["taken_at"],

@@ -13,8 +13,7 @@ def write(table: ExportTable, pages: Iterable[Page], sink: BinaryIO) -> None:
     names = [column.name for column in table.columns]
     if table.document is not None:
         document = names.index(table.document)
-        for page in pages:
-            sink.write("".join(f"{row[document]}\n" for row in page.rows).encode())
+        sink.writelines(f"{row[document]}\n".encode() for page in pages for row in page.rows)
         return
     is_time = [column.kind == "time" for column in table.columns]
     for page in pages:
@@ -25,7 +24,7 @@ def write(table: ExportTable, pages: Iterable[Page], sink: BinaryIO) -> None:
                 for value, timely in zip(row, is_time, strict=True)
             )
             lines.append(_line(dict(zip(names, told, strict=True))))
-        sink.write("".join(lines).encode("utf-8", "replace"))
+        sink.write("".join(lines).encode())
 
 
 def _line(row: dict[str, object]) -> str:

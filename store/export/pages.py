@@ -10,6 +10,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from sqlalchemy import Engine
 
+from store.history.asking import Period
+
 #: Values by the order of a table's columns; times as Unix milliseconds, None where unknown.
 Row = tuple[Any, ...]
 Kind = Literal["time", "text", "integer", "number"]
@@ -40,11 +42,10 @@ class Page:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Whose record, the half-open period in Unix ms, and the tier where a table has several."""
+    """Whose record, which period, and which tier where a table has several."""
 
     source: str
-    start_ms: int
-    end_ms: int
+    period: Period
     tier: str
 
 

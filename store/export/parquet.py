@@ -2,24 +2,20 @@
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 from store.export.pages import ExportTable, Kind, Page, Row
 
 #: Rows of a row group: what a reader can skip, and what is held in memory.
 _GROUP_ROWS = 100_000
-
-
-class ParquetMissingError(Exception):
-    """pyarrow is not installed; the text says how to get it."""
+_GROUP_DOCUMENTS = 5_000
 
 
 def write(table: ExportTable, pages: Iterable[Page], sink: BinaryIO) -> None:
-    """Write the rows in groups, times as timestamps of UTC in milliseconds.
-
-    Raises ParquetMissingError.
-    """
-    arrow, parquet = _pyarrow()
+    """Write the rows in groups, times as timestamps of UTC in milliseconds."""
+    # Imported here, for it is installed only where somebody wants it.
+    arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     types: dict[Kind, Any] = {
         "time": arrow.timestamp("ms", tz="UTC"),
         "text": arrow.string(),
@@ -27,8 +23,9 @@ def write(table: ExportTable, pages: Iterable[Page], sink: BinaryIO) -> None:
         "number": arrow.float64(),
     }
     schema = arrow.schema([(column.name, types[column.kind]) for column in table.columns])
+    most_rows = _GROUP_ROWS if table.document is None else _GROUP_DOCUMENTS
     with parquet.ParquetWriter(sink, schema, compression="zstd") as writer:
-        for rows in _groups(pages):
+        for rows in _groups(pages, most_rows):
             arrays = [
                 arrow.array(values, type=field.type)
                 for values, field in zip(zip(*rows, strict=True), schema, strict=True)
@@ -36,24 +33,16 @@ def write(table: ExportTable, pages: Iterable[Page], sink: BinaryIO) -> None:
             writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
 
 
-def require() -> None:
-    """Raise ParquetMissingError when there is no pyarrow, before anything is read."""
-    _pyarrow()
+def is_there() -> bool:
+    """Say whether pyarrow is installed."""
+    return find_spec("pyarrow") is not None
 
 
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        return import_module("pyarrow"), import_module("pyarrow.parquet")
-    except ImportError as error:
-        msg = "parquet needs pyarrow, which is not installed: pip install 'opsnap[parquet]'"
-        raise ParquetMissingError(msg) from error
-
-
-def _groups(pages: Iterable[Page]) -> Iterator[list[Row]]:
+def _groups(pages: Iterable[Page], most_rows: int) -> Iterator[list[Row]]:
     gathered: list[Row] = []
     for page in pages:
         gathered += page.rows
-        if len(gathered) >= _GROUP_ROWS:
+        if len(gathered) >= most_rows:
             yield gathered
             gathered = []
     if gathered:

@@ -7,7 +7,7 @@ that have no numbers.
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Engine, Select, Table, column, func, select, table
+from sqlalchemy import ColumnClause, Engine, Select, Table, column, func, select, table
 
 from store.export.intervals import REQUEST_COLUMNS
 from store.export.pages import Column, ExportTable, Page, Wanted
@@ -29,13 +29,6 @@ def value_pages(engine: Engine, wanted: Wanted) -> Iterator[Page]:
 def latency_pages(engine: Engine, wanted: Wanted) -> Iterator[Page]:
     """Yield each period's requests by time and class."""
     query = _query("history_latency", LATENCY.columns).order_by("starts_at", "class")
-    with engine.connect() as connection:
-        # Named one by one, so that the index leads to the period.
-        of_class = rollup_latency.c.class_key
-        classes = connection.scalars(
-            select(of_class).where(rollup_latency.c.source == wanted.source).distinct()
-        ).all()
-    query = query.where(column("class").in_(classes))
     yield from _pages(engine, wanted, query, rollup_latency, _PERIODS_OF_LATENCY)
 
 
@@ -45,7 +38,7 @@ ROLLUPS = ExportTable(
         Column("starts_at", "time"),
         Column("path", "text"),
         Column("snapshots", "integer"),
-        Column("expected", "integer"),
+        Column("expected", "number"),
         Column("min", "number"),
         Column("mean", "number"),
         Column("max", "number"),
@@ -59,7 +52,7 @@ LATENCY = ExportTable(
         Column("starts_at", "time"),
         Column("class", "text"),
         Column("snapshots", "integer"),
-        Column("expected", "integer"),
+        Column("expected", "number"),
         *REQUEST_COLUMNS,
     ),
     latency_pages,
@@ -67,7 +60,7 @@ LATENCY = ExportTable(
 
 
 def _query(view: str, columns: tuple[Column, ...]) -> Select[Any]:
-    named = (column(one.name) for one in columns)
+    named: list[ColumnClause[Any]] = [column(one.name) for one in columns]
     return select(*named).select_from(table(view))
 
 
@@ -77,7 +70,7 @@ def _pages(
     """Read `query` window by window, from the first to the last time that `clock` has."""
     own = (clock.c.source == wanted.source, clock.c.tier == wanted.tier)
     starts_at = clock.c.starts_at
-    within = (starts_at >= wanted.start_ms, starts_at < wanted.end_ms)
+    within = (starts_at >= wanted.period.start_ms, starts_at < wanted.period.end_ms)
     with engine.connect() as connection:
         first_ms, last_ms = connection.execute(
             select(func.min(starts_at), func.max(starts_at)).where(*own, *within)

@@ -3,12 +3,13 @@
 Of old periods the store keeps the first document of each 5 minutes, later of each hour.
 """
 
-import zlib
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     CompoundSelect,
+    Connection,
     Engine,
     LargeBinary,
     Text,
@@ -21,6 +22,7 @@ from sqlalchemy import (
 
 from store.codec import decode
 from store.export.pages import Column, ExportError, ExportTable, Page, Row, Wanted
+from store.keeping import DamagedDocumentError, unpacked
 from store.leaves import numeric_leaves
 from store.tables import kept_snapshots, snapshots
 from store.times import iso_utc
@@ -80,44 +82,49 @@ def _numbers(one: _Taken) -> Iterator[Row]:
 
 
 def _taken(engine: Engine, wanted: Wanted) -> Iterator[list[_Taken]]:
-    start_ms = wanted.start_ms
+    start_ms = wanted.period.start_ms
     while True:
         with engine.connect() as connection:
             found = connection.execute(_query(wanted, start_ms)).all()
-        if not found:
+            taken = [
+                _Taken(row.taken_at, _text_of(connection, wanted, row), row.text is None)
+                for row in found
+            ]
+        if not taken:
             return
-        yield [
-            _Taken(at_ms, _unpacked(at_ms, packed) if text is None else text, text is None)
-            for at_ms, text, packed in found
-        ]
-        start_ms = found[-1].taken_at + 1
+        yield taken
+        start_ms = taken[-1].taken_at_ms + 1
 
 
-def _query(wanted: Wanted, start_ms: int) -> CompoundSelect[tuple[int, str | None, bytes | None]]:
+def _query(wanted: Wanted, start_ms: int) -> CompoundSelect[Any]:
     """Return the query of the next page: both tables at once, so that nothing falls between."""
     stored, kept = snapshots.c, kept_snapshots.c
     whole = select(
-        stored.taken_at, stored.document, cast(null(), LargeBinary).label("packed")
+        stored.taken_at,
+        stored.document.label("text"),
+        cast(null(), BigInteger).label("based_on"),
+        cast(null(), LargeBinary).label("document"),
     ).where(
         stored.source == wanted.source,
         stored.taken_at >= start_ms,
-        stored.taken_at < wanted.end_ms,
+        stored.taken_at < wanted.period.end_ms,
     )
     is_there = exists().where(stored.source == kept.source, stored.taken_at == kept.taken_at)
-    alone = select(kept.taken_at, cast(null(), Text), kept.document).where(
+    alone = select(kept.taken_at, cast(null(), Text), kept.based_on, kept.document).where(
         kept.source == wanted.source,
         kept.taken_at >= start_ms,
-        kept.taken_at < wanted.end_ms,
+        kept.taken_at < wanted.period.end_ms,
         ~is_there,
     )
     return union_all(whole, alone).order_by("taken_at").limit(_PAGE_SNAPSHOTS)
 
 
-def _unpacked(at_ms: int, packed: bytes) -> str:
+def _text_of(connection: Connection, wanted: Wanted, row: Any) -> str:
     try:
-        return zlib.decompress(packed).decode()
-    except (zlib.error, UnicodeDecodeError) as error:
-        raise _damaged(at_ms) from error
+        text: str = unpacked(connection, wanted.source, row) if row.text is None else row.text
+    except DamagedDocumentError as error:
+        raise _damaged(row.taken_at) from error
+    return text
 
 
 def _damaged(at_ms: int) -> ExportError:

@@ -10,6 +10,8 @@ _STEP = re.compile(r"(\d{1,7})(s|m|h|d)?")
 _UNIT_MS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 _STEP_EXPECTED = "auto, whole seconds, or such as 30s, 5m, 2h, 1d"
 _LONGEST_STEP_MS = 366 * DAY_MS
+#: 3000-01-01T00:00:00Z: no series of automatic steps has more points than one may have.
+_LATEST_MS = 32_503_680_000_000
 
 
 class QueryError(ValueError):
@@ -42,6 +44,9 @@ def period_of(from_text: str, to_text: str, now_ms: int) -> Period:
     start_ms, end_ms = (
         _moment_ms(name, text, now_ms) for name, text in (("from", from_text), ("to", to_text))
     )
+    for name, at_ms in (("from", start_ms), ("to", end_ms)):
+        if not 0 <= at_ms <= _LATEST_MS:
+            raise QueryError(name, "expected a time of the years 1970 to 2999")
     if start_ms >= end_ms:
         raise QueryError("from", "expected a time before that of to")
     return Period(start_ms, end_ms)

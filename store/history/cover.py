@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, func, select
 
-from store.codec import decode
+from store.codec import decode_if_sound, interval_ms_of
 from store.history.asking import Period
 from store.reading import newest_snapshot
 from store.rolling_up import progress_of
 from store.tables import rollup_periods, snapshots
 from store.tiers import FIVE_MINUTES, HOUR, WHOLE_TIERS, Tier
 
-#: A source without snapshots is asked about as if they came so often.
-_NO_INTERVAL_MS = 30_000
 #: After every moment that can be asked for.
 _NEVER_MS = 1 << 62
 
@@ -69,7 +67,7 @@ class Extent:
 def extent_of(connection: Connection, source: str) -> Extent:
     """Return what is stored of `source`."""
     newest = newest_snapshot(connection, source)
-    interval_ms = int(decode(newest.document)["interval_s"] * 1000) if newest else _NO_INTERVAL_MS
+    interval_ms = interval_ms_of(decode_if_sound(newest.document) if newest else {})
     hours_from = _oldest_period(connection, source, HOUR)
     fine_from = _oldest_period(connection, source, FIVE_MINUTES)
     snapshots_from = connection.scalar(

@@ -17,7 +17,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from hdrh.histogram import HdrHistogram
 
-from store.histograms import LatencyHistogram
+from store.histograms import HIGHEST_US, LOWEST_US, SIGNIFICANT_DIGITS, LatencyHistogram
 from store.times import SECOND_MS, iso_utc
 
 _US_PER_MS = 1000
@@ -28,12 +28,16 @@ _LEGEND = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compresse
 
 
 @dataclass(frozen=True)
-class Piece:
-    """The requests of [start_ms, end_ms), Unix ms: a line of a `.hlog`."""
+class LogLine:
+    """The requests of [start_ms, end_ms), Unix ms: a line of a `.hlog`.
+
+    `encoded` is their histogram as it is stored; `max_us` the slowest, None without requests.
+    """
 
     start_ms: int
     end_ms: int
-    histogram: LatencyHistogram
+    encoded: bytes
+    max_us: int | None
 
 
 @dataclass(frozen=True)
@@ -75,25 +79,33 @@ def hgrm(histogram: LatencyHistogram, comments: Iterable[str]) -> str:
     return _text([*lines, *(f"#[{comment}]" for comment in comments)])
 
 
-def hlog(pieces: Sequence[Piece], start_ms: int, comments: Iterable[str]) -> str:
-    """Return a histogram log of `pieces`, none of them before `start_ms`; `comments` at its top.
+def hlog(lines: Iterable[LogLine], start_ms: int, comments: Iterable[str]) -> str:
+    """Return a histogram log of `lines`, none of them before `start_ms`; `comments` at its top.
 
-    Times are absolute. A piece in which there were no requests has a line, a gap has none.
+    Times are absolute. A part in which there were no requests has a line, a gap has none.
     """
-    lines = [
+    head = [
         *(f"#[{comment}]" for comment in comments),
         f"#[Histogram log format version {_LOG_VERSION}]",
         f"#[StartTime: {_seconds(start_ms)} (seconds since epoch), {iso_utc(start_ms)}]",
         _LEGEND,
     ]
-    return _text([*lines, *(_line(piece) for piece in pieces)])
+    layout = HdrHistogram(LOWEST_US, HIGHEST_US, SIGNIFICANT_DIGITS)
+    return _text([*head, *(_line(line, layout) for line in lines)])
 
 
-def _line(piece: Piece) -> str:
-    encoded = base64.b64encode(piece.histogram.encode()).decode()
-    highest_us = _decoded(piece.histogram).get_max_value()
-    length = _seconds(piece.end_ms - piece.start_ms)
-    return f"{_seconds(piece.start_ms)},{length},{_number(highest_us / _US_PER_MS, 3)},{encoded}"
+def _line(line: LogLine, layout: HdrHistogram) -> str:
+    # As the tools write it: not the exact maximum, but the highest value that it is counted with.
+    within_us = min(max(line.max_us or 0, LOWEST_US), HIGHEST_US)
+    highest_us = 0 if line.max_us is None else layout.get_highest_equivalent_value(within_us)
+    return ",".join(
+        (
+            _seconds(line.start_ms),
+            _seconds(line.end_ms - line.start_ms),
+            _number(highest_us / _US_PER_MS, 3),
+            base64.b64encode(line.encoded).decode(),
+        )
+    )
 
 
 def _decoded(histogram: LatencyHistogram) -> HdrHistogram:

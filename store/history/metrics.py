@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, union
 
-from store.codec import decode
+from store.codec import decode_if_sound
 from store.history.asking import QueryError
 from store.leaves import numeric_leaves
 from store.reading import newest_snapshot
@@ -26,6 +26,7 @@ PERCENTILE_COLUMNS = {
     "max": "max_us",
 }
 _MOST_SERIES = 100
+_MOST_STARS = 3
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,9 @@ def chosen(connection: Connection, source: str, patterns: Sequence[str]) -> list
     known = _known(connection, source)
     paths: dict[str, None] = {}
     for pattern in patterns:
+        if pattern.count("*") > _MOST_STARS:
+            # Each more makes a search through a path many times longer.
+            raise QueryError("metric", f"expected at most {_MOST_STARS} *")
         found = _matching(known, pattern)
         if not found:
             expected = "no number of that name has been recorded"
@@ -95,7 +99,7 @@ def _known(connection: Connection, source: str) -> dict[str, Metric]:
     known: dict[str, Metric] = {path: path for path in metric_numbers(connection, source)}
     newest = newest_snapshot(connection, source)
     if newest is not None:
-        known.update({path: path for path in numeric_leaves(decode(newest.document))})
+        known.update({path: path for path in numeric_leaves(decode_if_sound(newest.document))})
     for class_key in known_classes(connection, source):
         for name in PERCENTILE_COLUMNS:
             metric = PercentileMetric(class_key, name)
@@ -106,5 +110,5 @@ def _known(connection: Connection, source: str) -> dict[str, Metric]:
 def _matching(known: Iterable[str], pattern: str) -> list[str]:
     if "*" not in pattern:
         return [pattern] if pattern in known else []
-    expression = re.compile(".+".join(re.escape(part) for part in pattern.split("*")))
+    expression = re.compile(".+".join(map(re.escape, pattern.split("*"))), re.DOTALL)
     return sorted(path for path in known if expression.fullmatch(path))

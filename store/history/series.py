@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from store.history.answers import Answer, Grid, Series
-from store.history.asking import Period
+from store.history.asking import Period, QueryError
 from store.history.cover import extent_of, pieces
 from store.history.metrics import PercentileMetric, chosen, known_metrics
 from store.history.observed import observed_in
 from store.history.percentile_series import percentile_series
-from store.history.steps import MOST_POINTS, step_for, whole_steps
+from store.history.steps import MOST_POINTS, MOST_POINTS_TOGETHER, step_for, whole_steps
 from store.history.value_series import value_series
 from store.tiers import WHOLE_TIERS
 
@@ -33,6 +33,9 @@ def ask(
     step_ms = step_for(extent, period, step_ms)
     grid = Grid(whole_steps(period, step_ms), step_ms)
     wanted = chosen(connection, source, metrics)
+    if len(wanted) * grid.points > MOST_POINTS_TOGETHER:
+        expected = f"expected at most {MOST_POINTS_TOGETHER} points in all series together"
+        raise QueryError("metric", expected, "too_many_points")
     fitting = [tier for tier in WHOLE_TIERS if step_ms % tier.step_ms == 0]
     parts = list(pieces(extent, grid.period, fitting))
     known_ms = min(grid.period.end_ms, now_ms) - grid.period.start_ms

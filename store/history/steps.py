@@ -6,6 +6,8 @@ from store.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 #: More points than this are refused.
 MOST_POINTS = 5000
+#: And more than this in all series of one question.
+MOST_POINTS_TOGETHER = 100_000
 #: A step is the finest of these with at most so many points.
 _MOST_POINTS_OF_AUTO = 400
 _LADDER_MS = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from store.history.asking import Period
-from store.history.cover import extent_of, pieces
+from store.history.cover import Extent, extent_of, pieces
 from store.history.values import Value, values_in
 from store.times import DAY_MS
 
@@ -33,17 +33,25 @@ def uptimes(
 ) -> list[Uptime]:
     """Return the uptime of each of `nodes`, named by their ids, in `period`.
 
-    `period` should end at the present, or before: what is to come is unknown.
+    `period` should end at the present, or before: what is to come is unknown. It is widened to
+    what is still stored of its ends' times.
     """
-    values = _ups(connection, source, nodes, period)
+    extent = extent_of(connection, source)
+    period = extent.widened(period)
+    values = _ups(connection, source, extent, nodes, period)
     return [_uptime(node, period, values[node]) for node in nodes]
 
 
 def daily_uptimes(
     connection: Connection, source: str, nodes: Sequence[str], period: Period
 ) -> dict[str, list[Uptime]]:
-    """Return the uptime of each of `nodes` in each UTC day that `period` has a part of."""
-    values = _ups(connection, source, nodes, period)
+    """Return the uptime of each of `nodes` in each UTC day that `period` has a part of.
+
+    `period` as for `uptimes`.
+    """
+    extent = extent_of(connection, source)
+    period = extent.widened(period)
+    values = _ups(connection, source, extent, nodes, period)
     days = [
         Period(max(start_ms, period.start_ms), min(start_ms + DAY_MS, period.end_ms))
         for start_ms in range(period.start_ms // DAY_MS * DAY_MS, period.end_ms, DAY_MS)
@@ -58,9 +66,8 @@ def daily_uptimes(
 
 
 def _ups(
-    connection: Connection, source: str, nodes: Sequence[str], period: Period
+    connection: Connection, source: str, extent: Extent, nodes: Sequence[str], period: Period
 ) -> dict[str, list[Value]]:
-    extent = extent_of(connection, source)
     paths = {f"nodes.{node}.up": node for node in nodes}
     values: dict[str, list[Value]] = {node: [] for node in nodes}
     parts = pieces(extent, period)

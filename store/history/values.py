@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from store.codec import decode
+from store.codec import decode_if_sound
 from store.history.cover import Extent, Piece
 from store.history.observed import observed_in
 from store.leaves import numeric_leaves
@@ -74,7 +74,7 @@ def _of_snapshots(
         .order_by(snapshots.c.taken_at)
     )
     for taken_at_ms, document in found:
-        leaves = numeric_leaves(decode(document))
+        leaves = numeric_leaves(decode_if_sound(document))
         for path in paths:
             if path in leaves:
                 summary = Summary.of([leaves[path]])
