@@ -54,6 +54,9 @@ def open_writer(url: str, statement_timeout_s: int = _WRITE_TIMEOUT_S) -> Engine
 def open_reader(url: str, limit_s: float | None = DEFAULT_LIMIT_S) -> Engine:
     """Return an engine that only reads the store at `url`.
 
+    Everything that is read within one transaction is of one moment, whatever is rolled up and
+    deleted meanwhile.
+
     What takes longer than `limit_s` is ended with an OperationalError: on SQLite everything that
     is done with one connection together, on PostgreSQL a statement. None is no limit.
     On SQLite it cannot write, whatever it is asked. On PostgreSQL its transactions are read-only
@@ -67,16 +70,20 @@ def open_reader(url: str, limit_s: float | None = DEFAULT_LIMIT_S) -> Engine:
         options = f"-c default_transaction_read_only=on -c statement_timeout={limit_ms}"
         return create_engine(
             parsed,
+            isolation_level="REPEATABLE READ",
             pool_size=2,
             max_overflow=2,
             pool_pre_ping=True,
             connect_args={"options": options, "connect_timeout": _READ_TIMEOUT_S},
         )
-    return create_engine(
+    engine = create_engine(
         parsed,
         poolclass=NullPool,
         creator=lambda: connect_sqlite_read_only(parsed, _BUSY_TIMEOUT_S, limit_s),
     )
+    event.listen(engine, "connect", _leave_begin_to_us)
+    event.listen(engine, "begin", _begin_deferred)
+    return engine
 
 
 def connect_sqlite_read_only(
@@ -106,8 +113,17 @@ def _set_up_sqlite_writer(connection: sqlite3.Connection, _record: Any) -> None:
     # auto_vacuum has to come before anything that writes the file's first page.
     for pragma in ("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}")
+    _leave_begin_to_us(connection, _record)
+
+
+def _leave_begin_to_us(connection: sqlite3.Connection, _record: Any) -> None:
     # SQLAlchemy's documented way to say BEGIN ourselves: the driver must not.
     connection.isolation_level = None
+
+
+def _begin_deferred(connection: Any) -> None:
+    # The driver by itself begins none for reading: each statement would see another moment.
+    connection.exec_driver_sql("BEGIN")
 
 
 def _begin_immediate(connection: Any) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from migrations.upgrading import upgrade
 from store.engines import open_reader, open_writer
-from store.reading import newest_taken_at_ms
+from store.reading import newest_taken_at_ms, snapshot_times
 from store.revision import SchemaError, require_current_schema
 from store.tables import metadata
 from tests.support.documents import TAKEN_AT_MS, small_document, store
@@ -164,3 +164,32 @@ def test_a_store_with_another_schema_is_refused_with_what_to_do(
 def _open_files() -> set[str]:
     links = list(Path("/proc/self/fd").iterdir())
     return {str(link.resolve()) for link in links}
+
+
+def test_everything_that_is_read_in_one_transaction_is_of_one_moment(store_url: str) -> None:
+    store(store_url, small_document(TAKEN_AT_MS))
+    reader = open_reader(store_url)
+    with reader.connect() as connection:
+        assert newest_taken_at_ms(connection, "test") == TAKEN_AT_MS
+        store(store_url, small_document(TAKEN_AT_MS + 30_000))
+        change(store_url, f"DELETE FROM snapshots WHERE taken_at = {TAKEN_AT_MS}")
+        assert newest_taken_at_ms(connection, "test") == TAKEN_AT_MS
+        assert snapshot_times(connection, "test", 0, 1 << 62, 10) == [TAKEN_AT_MS]
+    with reader.connect() as connection:
+        assert snapshot_times(connection, "test", 0, 1 << 62, 10) == [TAKEN_AT_MS + 30_000]
+    reader.dispose()
+
+
+def test_what_reads_for_longer_than_its_limit_is_ended(store_url: str) -> None:
+    reader = open_reader(store_url, limit_s=0.3)
+    endless = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n"
+    )
+    with (
+        reader.connect() as connection,
+        pytest.raises(OperationalError, match=r"interrupt|timeout"),
+    ):
+        connection.execute(text(endless))
+    with reader.connect() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    reader.dispose()
