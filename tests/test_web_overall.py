@@ -71,7 +71,7 @@ def test_heading_title_and_icon_follow_the_worst_that_is_known(
     overall = page.by_id("overall")
     assert level in overall.attributes["class"].split()
     assert words in overall.text
-    (title,) = page.all("title")
+    (title,) = page.all("head")[0].all("title")
     assert title.text.startswith(mark)
     assert "BoTTube" in title.text
     assert icon(page) == f"icon-{level}.svg"

@@ -51,8 +51,11 @@ def assert_shows(panel: Element, expected: dict[str, str]) -> None:
 
 def test_all_eight_panels_and_the_foot_are_there_with_their_titles(page: Element) -> None:
     panels = page.by_id("panels").all("section")
-    assert {one.attributes["id"] for one in panels} == {f"panel-{name}" for name in SECTIONS}
-    assert len(panels) == 8
+    assert {one.attributes["id"] for one in panels} == {
+        *(f"panel-{name}" for name in SECTIONS),
+        "incidents",
+    }
+    assert len(panels) == 9
     for name in SECTIONS:
         assert panel(page, name).all("h2")[0].text == f"The panel of {name}"
     assert page.by_id("foot").tag == "footer"

@@ -7,7 +7,7 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from store.reasons import REASONS
-from store.times import moment, parse_iso_ms
+from store.times import iso_utc, moment, parse_iso_ms
 
 UNKNOWN = "—"
 _MS_PER_S = 1000
@@ -31,6 +31,9 @@ def register(app: Flask) -> None:
         breakable,
         breakable_route,
         age_words,
+        in_words,
+        share,
+        iso_utc,
     ):
         app.add_template_filter(function)
 
@@ -107,6 +110,31 @@ def duration(value_s: Any) -> str:
 
 def _moment(value: Any) -> datetime | None:
     return moment(parse_iso_ms(value)) if isinstance(value, str) else None
+
+
+def in_words(value: Any, how: str, ceiling_ms: Any = None) -> str:
+    """Return a number as the page writes numbers of its kind.
+
+    `how` is one of count, unit, percent, seconds, duration and rank; `unit` is a duration in ms,
+    in the unit of `ceiling_ms`. Roll-ups have whole numbers as floats: they are whole here.
+    """
+    if not is_number(value):
+        return UNKNOWN
+    if how == "count":
+        return count(int(value) if value == int(value) else value)
+    if how == "unit":
+        return in_unit(value, ceiling_ms)
+    if how == "rank":
+        return f"{value:.1f}"
+    return {"percent": percent, "seconds": seconds, "duration": duration}[how](value)
+
+
+def share(part: float, whole: float) -> str:
+    """Return what share of `whole` a part is: `99.98 %`; whole is only what is whole, 0 nothing."""
+    hundredths = int(10_000 * part / whole)
+    if part == whole or hundredths == 0:
+        return "100 %" if part == whole else "0 %" if part == 0 else "under 0.01 %"
+    return f"{hundredths / 100:.2f} %"
 
 
 def clock(value: Any) -> str:

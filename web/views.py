@@ -5,7 +5,8 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from web import caching
 from web.asking import the_record
-from web.page import RenderedPages, page_identity
+from web.moments import destination
+from web.page import RenderedPages
 
 _HTML = "text/html; charset=utf-8"
 _JSON = "application/json"
@@ -20,14 +21,23 @@ def index() -> WerkzeugResponse:
 
 
 @blueprint.get("/engineering")
-def engineering() -> Response:
-    """Return the page of the newest snapshot, or of the one at `?at=`."""
-    asked = the_record().asked_for(request)
+def engineering() -> WerkzeugResponse:
+    """Return the page of the newest snapshot, or of the one at `?at=`.
+
+    `?before=` and `?after=` lead to the page of the snapshot before or after a time.
+    """
+    record = the_record()
+    if request.query_string:
+        elsewhere = destination(record, request)
+        if elsewhere is not None:
+            response = redirect(elsewhere)
+            response.headers["Cache-Control"] = caching.REVALIDATE
+            return response
+    asked = record.asked_for(request)
     pages: RenderedPages = current_app.extensions["opsnap_pages"]
-    identity = page_identity(asked, current_app.extensions["opsnap_build"])
-    # The page tells its own age, so a cache has to ask before it shows it again.
     page = pages.render(asked, request.script_root)
-    return caching.conditional(page, _HTML, identity, caching.REVALIDATE)
+    # The page tells its own age, so a cache has to ask before it shows it again.
+    return caching.conditional(page.body, _HTML, page.identity, caching.REVALIDATE)
 
 
 @blueprint.get("/api/engineering")

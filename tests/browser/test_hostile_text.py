@@ -10,7 +10,7 @@ from tests.support.watched_platform import WatchedPlatform
 FOREIGN_ELEMENTS = "img, script:not([src]), iframe, [onerror], [onload], header b, main b, footer b"
 
 #: A figure comes and goes with the requests that it shows.
-SHAPES = "svg:not(.histogram svg)"
+SHAPES = "svg:not(.histogram svg, .line svg)"
 
 
 def test_hostile_texts_are_shown_letter_by_letter_and_make_no_element(

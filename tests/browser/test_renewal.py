@@ -115,7 +115,7 @@ def test_the_visitor_can_pause_the_updates_and_resume_them(
 ) -> None:
     paused, other = open_page(platform.page), open_page(platform.page)
     paused.wait_for_script()
-    button = paused.page.get_by_role("button")
+    button = paused.page.get_by_role("button", name="updates")
     assert button.inner_text() == "Pause updates"
     button.click()
     assert button.inner_text() == "Resume updates"
@@ -141,7 +141,7 @@ def test_ages_count_by_the_servers_clock_whatever_the_browsers_says(
         assert abs(seen.page.evaluate("Date.now()") / 1000 - time.time()) > 3000
         seen.wait_for_script()
         # What is counted is seen best while nothing is renewed.
-        seen.page.get_by_role("button").click()
+        seen.page.get_by_role("button", name="updates").click()
         visits.append(seen)
     for least_s in (0, 5):
         for seen in visits:
@@ -170,11 +170,11 @@ def test_the_keyboard_reaches_the_numbers_past_the_head(
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('main') !== null")
     page.keyboard.press("Shift+Tab")
-    page.get_by_role("button").focus()
+    page.get_by_role("button", name="updates").focus()
     page.keyboard.press("Enter")
-    assert page.get_by_role("button").inner_text() == "Resume updates"
+    assert page.get_by_role("button", name="updates").inner_text() == "Resume updates"
     page.keyboard.press("Space")
-    assert page.get_by_role("button").inner_text() == "Pause updates"
+    assert page.get_by_role("button", name="updates").inner_text() == "Pause updates"
 
 
 def test_renewals_leave_the_focus_where_it_is(

@@ -33,7 +33,8 @@ def now_ms() -> int:
 
 def this_tick_ms(interval_ms: int = INTERVAL_MS) -> int:
     """Return the slot that the present belongs to."""
-    return now_ms() - now_ms() % interval_ms
+    now = now_ms()
+    return now - now % interval_ms
 
 
 def iso(at_ms: int) -> str:

@@ -48,10 +48,10 @@ class Element:
         return " ".join("".join(self._texts()).split())
 
     def figures(self) -> dict[str, str]:
-        """Return the texts of its `dd` by those of their `dt`."""
+        """Return the texts of its values by those of their `dt`; a line may stand below a value."""
         found: dict[str, str] = {}
         for figure in self.all("div", "figure"):
-            (term,), (value,) = figure.all("dt"), figure.all("dd")
+            (term,), (value, *_) = figure.all("dt"), figure.all("dd")
             assert term.text not in found, term.text
             found[term.text] = value.text
         return found
