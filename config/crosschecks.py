@@ -1,10 +1,11 @@
-"""What no key can see alone: duplicates, a missing database, timeouts beyond the deadline.
+"""What no key can see alone: duplicates, a missing database, times that contradict each other.
 
 The file's tree is looked at, not its valid sections, so that a mistake in one place hides none in
 another. A place of the wrong type is passed over: the schema has told of it.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy.engine import make_url
@@ -12,6 +13,7 @@ from sqlalchemy.exc import ArgumentError
 
 from config.explaining import shown
 from config.platform import Node, Observed, Platform
+from config.retention import FOREVER, TIERS, Retention, are_days
 from config.section import Section
 from config.service import Schedule
 
@@ -41,6 +43,7 @@ def contradictions(raw: Tree, expanded: Tree, schedule: Schedule | None) -> Iter
     yield from _unused_authorities(raw)
     if schedule is not None:
         yield from _deadlines(raw, schedule)
+    yield from _finer_kept_longer(_table(raw, "retention"))
     yield from _shared_file(raw, expanded)
 
 
@@ -119,6 +122,17 @@ def _deadlines(raw: Tree, schedule: Schedule) -> Iterator[Contradiction]:
             default = "" if key in table else " (the default)"
             expected = f"expected less than the tick's deadline ({deadline_s:g} s)"
             yield f"{where}.{key}", f"{timeout_s:g}{default}", expected
+
+
+def _finer_kept_longer(retention: Tree) -> Iterator[Contradiction]:
+    kept = {key: retention.get(key, Retention.model_fields[key].default) for key in TIERS}
+    for finer, coarser in pairwise(TIERS):
+        if not are_days(kept[finer]) or not are_days(kept[coarser]) or kept[coarser] == FOREVER:
+            continue
+        if kept[finer] == FOREVER or kept[coarser] < kept[finer]:
+            default = "" if coarser in retention else " (the default)"
+            expected = f"expected at least {finer} ({shown(kept[finer])}), which is the finer tier"
+            yield f"retention.{coarser}", f"{shown(kept[coarser])}{default}", expected
 
 
 def _shared_file(raw: Tree, expanded: Tree) -> Iterator[Contradiction]:

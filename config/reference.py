@@ -11,11 +11,12 @@ import types
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from config.platform import DatabaseUrl, HttpUrl
 from config.reference_introduction import CUSTOM_GROUPS, INTRODUCTION, LOG_EXAMPLES, LOG_FORMATS
+from config.retention import Days
 from config.schema import Config
 from config.section import ColumnName, Key, TableName
 
@@ -27,6 +28,7 @@ _WORDS_BY_VALIDATOR = {
         (Key, "name: 1 to 64 letters, digits, `_`, `-`"),
         (TableName, "table name, or `schema.table`"),
         (ColumnName, "column name"),
+        (Days, 'whole number, 1 to 36500, or `"forever"`'),
     )
 }
 _WORDS_BY_TYPE = {bool: "true or false", int: "whole number", float: "number", str: "text"}
@@ -109,6 +111,10 @@ def _default(field: FieldInfo) -> str:
 def _words(annotation: Any, metadata: list[Any], name: str) -> str:
     """Return a type in plain words. `name` is the key's, from the file's root."""
     annotation, metadata = _plain(annotation, metadata)
+    for one in metadata:
+        is_ours = isinstance(one, AfterValidator | BeforeValidator)
+        if is_ours and one.func in _WORDS_BY_VALIDATOR:
+            return _WORDS_BY_VALIDATOR[one.func]
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"table `[{name}]`"
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -122,23 +128,24 @@ def _words(annotation: Any, metadata: list[Any], name: str) -> str:
         count = _range(metadata, "min_length", "max_length")
         what = f"tables `[[{name}]]`" if is_table else "list of texts"
         return f"{what}, {count}" if count else what
-    for one in metadata:
-        if isinstance(one, AfterValidator) and one.func in _WORDS_BY_VALIDATOR:
-            return _WORDS_BY_VALIDATOR[one.func]
     length = _range(metadata, "min_length", "max_length")
     limits = f"{length} characters" if length else _range(metadata, "ge", "le", "gt")
     return f"{_WORDS_BY_TYPE[annotation]}, {limits}" if limits else _WORDS_BY_TYPE[annotation]
 
 
 def _plain(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
-    """Return a type without its `| None` and its annotations, and all of these."""
+    """Return a type without its `| None` and its annotations, and all of these.
+
+    A type of several kinds stays: its validator has the words for it.
+    """
     metadata = [part for one in metadata for part in getattr(one, "metadata", None) or [one]]
     if get_origin(annotation) is Annotated:
         inner, *outer = get_args(annotation)
         return _plain(inner, [*outer, *metadata])
     if get_origin(annotation) in (Union, types.UnionType):
-        (inner,) = (one for one in get_args(annotation) if one is not type(None))
-        return _plain(inner, metadata)
+        kinds = [one for one in get_args(annotation) if one is not type(None)]
+        if len(kinds) == 1:
+            return _plain(kinds[0], metadata)
     return annotation, metadata
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config import Config
 from config.masking import one_line
+from daemon.checking_record import remarks
 from daemon.failures import SampleError
 from daemon.latency.looking import look_at
 from daemon.sampler import Reading
@@ -35,7 +36,7 @@ class Finding:
 
 def check_sources(config: Config) -> list[Finding]:
     """Try the store and every sampler once, side by side, and return what was found."""
-    findings = [_check_store(config)]
+    findings = _check_store(config)
     try:
         samplers = build_samplers(config)
     except SampleError as error:
@@ -76,16 +77,25 @@ def _check_request_sources(config: Config) -> list[Finding]:
     return findings
 
 
-def _check_store(config: Config) -> Finding:
+def _check_store(config: Config) -> list[Finding]:
+    """Tell whether the store can be read, how large it is and how far back it reaches."""
     engine = open_reader(config.store.url)
     try:
         require_current_schema(engine)
+        said = list(remarks(config, engine))
     except (SchemaError, SQLAlchemyError) as error:
         first_line = one_line(str(error))
-        return Finding("store", "error", None, f"{first_line} (opsnap migrate creates it)", True)
+        detail = f"{first_line} (opsnap migrate creates it)"
+        return [Finding("store", "error", None, detail, is_failure=True)]
     finally:
         engine.dispose()
-    return Finding("store", "ok", None, "schema is current", is_failure=False)
+    return [
+        Finding("store", "ok", None, "schema is current", is_failure=False),
+        *(
+            Finding(f"  {one.part}", "ok" if one.is_fine else "warning", None, one.detail, False)
+            for one in said
+        ),
+    ]
 
 
 def _warnings(config: Config) -> list[Finding]:

@@ -8,10 +8,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.masking import one_line
-from config.retention import Retention, kept_ms
-from store.forgetting import SNAPSHOTS, forget, give_space_back
+from config.retention import Retention
+from daemon.catching_up import CatchingUp
+from daemon.size_limit import SizeLimit
+from store.forgetting import forget, give_space_back
+from store.kept import kept_of
 from store.rolling_up import roll_up
-from store.tiers import DAY, FIVE_MINUTES, HOUR
 from store.times import HOUR_MS
 
 log = logging.getLogger("opsnap.daemon")
@@ -30,12 +32,11 @@ class Upkeep:
     def __init__(self, engine: Engine, source: str, retention: Retention) -> None:
         """Prepare; `start` begins."""
         self._engine, self._source = engine, source
-        self._kept_ms = {
-            SNAPSHOTS: kept_ms(retention.snapshots_days),
-            FIVE_MINUTES.name: kept_ms(retention.five_minutes_days),
-            HOUR.name: kept_ms(retention.hours_days),
-            DAY.name: kept_ms(retention.hours_days),
-        }
+        self._kept_ms = kept_of(retention)
+        self._limit = (
+            SizeLimit(engine, source, self._kept_ms, retention.max_mb) if retention.max_mb else None
+        )
+        self._catching_up = CatchingUp(engine, source)
         self._stop = threading.Event()
         self._is_broken = False
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
@@ -51,29 +52,38 @@ class Upkeep:
         return not self._thread.is_alive()
 
     def work(self) -> bool:
-        """Do one piece of work, one transaction; say whether there was any. Never raises."""
+        """Do one piece of work, one transaction; say whether there was any. Never raises.
+
+        What is broken is told once, and once when it is mended: the next call tries again.
+        """
         try:
-            did = roll_up(self._engine, self._source, 1) > 0 or self._forget()
+            did = roll_up(self._engine, self._source, 1) > 0 or self._make_room()
+            self._catching_up.note(did=did)
         except SQLAlchemyError as error:
             if not self._is_broken:
                 log.warning("upkeep of the store: broken: %s", one_line(str(error)))
             self._is_broken = True
             return False
         except Exception:
-            log.exception("upkeep of the store failed in a way that is not foreseen")
+            if not self._is_broken:
+                log.exception("upkeep of the store: broken in a way that is not foreseen")
+            self._is_broken = True
             return False
+        if self._is_broken:
+            log.info("upkeep of the store: mended")
         self._is_broken = False
         return did
 
-    def _forget(self) -> bool:
-        if not forget(self._engine, self._source, self._kept_ms, HOUR_MS):
-            return False
-        give_space_back(self._engine, _PAGES)
-        return True
+    def _make_room(self) -> bool:
+        did = forget(self._engine, self._source, self._kept_ms, HOUR_MS)
+        did = did or (self._limit is not None and self._limit.shorten())
+        if did:
+            give_space_back(self._engine, _PAGES)
+        return did
 
     def _run(self) -> None:
         while not self._stop.is_set():
             began = time.perf_counter()
             did = self.work()
             took_s = time.perf_counter() - began
-            self._stop.wait(took_s * _REST if did else _EVERY_S)
+            self._stop.wait(min(took_s * _REST, _EVERY_S) if did else _EVERY_S)
