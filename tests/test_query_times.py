@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.support.properties import unhurried
 from store.history.times import is_relative, query_time_ms
+from tests.support.properties import unhurried
 
 NOW_MS = 1_795_169_610_250
 #: 2026-11-20 10:13:30 UTC.

@@ -142,7 +142,9 @@ def templates(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [f"sqlite:///{tmp_path_factory.mktemp('stores')}/{{}}.db"]
 
 
-_SLOTS = st.lists(st.one_of(st.integers(0, 400), st.integers(0, 6000)), min_size=1, max_size=40, unique=True).map(sorted)
+_SLOTS = st.lists(
+    st.one_of(st.integers(0, 400), st.integers(0, 6000)), min_size=1, max_size=40, unique=True
+).map(sorted)
 _DURATIONS = st.lists(st.integers(1, 4_000_000_000), max_size=4)
 
 

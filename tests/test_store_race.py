@@ -34,7 +34,8 @@ for n in range({TICKS}):
     document = '{{"writer": %s}}' % name
     taken_at_ms = {TAKEN_AT_MS} + n * {INTERVAL_MS} + int(name)
     try:
-        commit(engine, Snapshot("one", taken_at_ms, {INTERVAL_MS}, document, {{"latency": interval}}))
+        intervals = {{"latency": interval}}
+        commit(engine, Snapshot("one", taken_at_ms, {INTERVAL_MS}, document, intervals))
         print(taken_at_ms)
     except TickAlreadyRecordedError:
         pass
@@ -78,7 +79,9 @@ def test_processes_that_race_for_ticks_leave_exactly_one_snapshot_of_each(store_
     assert [(row.taken_at, row.min_us) for row in parts] == [
         (row.taken_at, json.loads(row.document)["writer"]) for row in stored
     ]
-    assert {row.taken_at % INTERVAL_MS == json.loads(row.document)["writer"] for row in stored} == {True}
+    assert {row.taken_at % INTERVAL_MS == json.loads(row.document)["writer"] for row in stored} == {
+        True
+    }
 
 
 def test_of_writers_that_race_for_the_very_first_tick_all_but_one_are_told_it_is_taken(
@@ -94,7 +97,9 @@ def test_of_writers_that_race_for_the_very_first_tick_all_but_one_are_told_it_is
             interval = LatencyInterval()
             interval.histogram.record(number + 1)
             intervals = {"latency": interval}
-            one = Snapshot(f"source-{n}", TAKEN_AT_MS, INTERVAL_MS, f'{{"writer": {number}}}', intervals)
+            one = Snapshot(
+                f"source-{n}", TAKEN_AT_MS, INTERVAL_MS, f'{{"writer": {number}}}', intervals
+            )
             barrier.wait()
             try:
                 commit(engine, one)
@@ -113,7 +118,9 @@ def test_of_writers_that_race_for_the_very_first_tick_all_but_one_are_told_it_is
     stored = rows(store_url, "SELECT source, document FROM snapshots ORDER BY source")
     parts = rows(store_url, "SELECT source, min_us FROM interval_histograms ORDER BY source")
     assert [row.source for row in stored] == [f"source-{n}" for n in range(races)]
-    assert [row.min_us for row in parts] == [json.loads(row.document)["writer"] + 1 for row in stored]
+    assert [row.min_us for row in parts] == [
+        json.loads(row.document)["writer"] + 1 for row in stored
+    ]
     assert outcomes == Counter(
         {(f"source-{n}", "stored"): 1 for n in range(races)}
         | {(f"source-{n}", "taken"): writers - 1 for n in range(races)}
