@@ -1,7 +1,8 @@
 """Run every figure, or those that are named, and print the table.
 
 `python -m bench [FIGURE …]`. The exit status is 0 unless a benchmark itself broke: bounds are
-printed, not asserted, for the machine may be busy with other things.
+printed, not asserted, for the machine may be busy with other things. The first of the figures of
+history makes a year of data, which takes many minutes; it stays under `build/` for the next time.
 """
 
 import os
@@ -16,6 +17,11 @@ from bench import (
     dead_rings,
     draining,
     footprint,
+    history_naive,
+    history_page,
+    history_postgresql,
+    history_queries,
+    history_upkeep,
     many_nodes,
     newest_json,
     record_cost,
@@ -35,6 +41,11 @@ FIGURES: dict[str, Callable[[Path], list[Row]]] = {
     "dead-rings": dead_rings.measure,
     "footprint": footprint.measure,
     "wsgi-servers": wsgi_servers.measure,
+    "history-queries": history_queries.measure,
+    "history-naive": history_naive.measure,
+    "history-upkeep": history_upkeep.measure,
+    "history-page": history_page.measure,
+    "history-postgresql": history_postgresql.measure,
 }
 
 

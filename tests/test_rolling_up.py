@@ -225,13 +225,17 @@ def test_what_is_rolled_up_goes_at_its_time_and_gives_its_space_back(
         _take(engine, slot, [1000])
     while roll_up(engine, "one", 100):
         pass
-    (pages,) = rows(sqlite_url, "PRAGMA page_count")[0]
+    assert rows(sqlite_url, "PRAGMA freelist_count")[0][0] < 10
     while forget(engine, "one", {**KEPT, SNAPSHOTS: HOUR_MS}, 6 * HOUR_MS):
         pass
+    (free,) = rows(sqlite_url, "PRAGMA freelist_count")[0]
+    assert free > 50
+    give_space_back(engine, 40)
+    assert rows(sqlite_url, "PRAGMA freelist_count")[0][0] == free - 40
     give_space_back(engine, 10_000)
+    assert rows(sqlite_url, "PRAGMA freelist_count")[0][0] == 0
     (left,) = rows(sqlite_url, "SELECT MIN(taken_at) FROM snapshots")[0]
     # The newest is slot 5796, at 00:18 of the third day: kept is from 23:18, and whole hours.
     assert left == START_MS + 47 * HOUR_MS
-    assert rows(sqlite_url, "PRAGMA page_count")[0][0] < pages
     assert len(rows(sqlite_url, "SELECT 1 FROM rollup_periods WHERE tier = '1h'")) == 24
     engine.dispose()
