@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, delete, func, select
 
+from store.forgetting_changes import forget_changes
 from store.reading import newest_taken_at_ms
 from store.rolled import metric_numbers
 from store.rolling_up import progress_of
@@ -14,7 +15,6 @@ from store.tables import (
     rollup_periods,
     rollup_values,
     snapshots,
-    status_changes,
 )
 from store.tiers import DAY, FIVE_MINUTES, HALF_HOUR, HOUR, SIX_HOURS, TIERS, TWO_HOURS, Tier
 from store.times import HOUR_MS
@@ -29,8 +29,8 @@ def forget(engine: Engine, source: str, kept_ms: Mapping[str, int | None], step_
     """Delete the oldest `step_ms` of what `source` need not keep; say whether there was any.
 
     `kept_ms` has for `SNAPSHOTS`, "5m", "1h" and "1d" how long it is kept before the newest
-    snapshot, None for ever. Whole hours are deleted, in one short transaction a call. Raises
-    SQLAlchemy's errors.
+    snapshot, None for ever. Whole hours are deleted, and longer periods whole, in one short
+    transaction a call. Raises SQLAlchemy's errors.
     """
     with engine.begin() as connection:
         newest_ms = newest_taken_at_ms(connection, source)
@@ -76,8 +76,8 @@ def give_space_back(engine: Engine, pages: int) -> None:
         return
     pooled = engine.raw_connection()
     try:
-        # Each row that is fetched gives one page back.
-        pooled.cursor().execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
+        # Not `execute`: that takes one step of the statement, and each step gives one page back.
+        pooled.cursor().executescript(f"PRAGMA incremental_vacuum({pages:d})")
     finally:
         pooled.close()
 
@@ -95,7 +95,9 @@ def _oldest_step(
         own = [clock.c.source == source, clock.c.tier == tier.name]
     progress = progress_of(connection, source)
     needed = [progress.get(one.name, 0) for one in TIERS if one.made_of is tier]
-    before_ms = HOUR.start_of(min([before_ms, *needed]))
+    # A period that is longer than an hour stays as long as what it is made of does.
+    whole = HOUR if tier is None or tier.step_ms < HOUR_MS else tier
+    before_ms = whole.start_of(min([before_ms, *needed]))
     oldest_ms = connection.scalar(select(func.min(time)).where(*own, time < before_ms))
     if oldest_ms is None:
         return None
@@ -136,7 +138,8 @@ def _thin_kept_snapshots(
 
 
 def _delete_with_hours(connection: Connection, source: str, until_ms: int) -> None:
-    for table in (kept_snapshots, status_changes):
-        connection.execute(
-            delete(table).where(table.c.source == source, table.c.taken_at < until_ms)
-        )
+    kept = kept_snapshots.c
+    connection.execute(
+        delete(kept_snapshots).where(kept.source == source, kept.taken_at < until_ms)
+    )
+    forget_changes(connection, source, until_ms)

@@ -9,21 +9,26 @@ from typing import Any
 
 from store.codec import Document
 
-#: Not measured, or described by other numbers: the bars of a figure, routes that come and go.
-_LEFT_OUT = frozenset({"schema", "interval_s", "distribution", "slowest_routes"})
+#: Not measured.
+_LEFT_OUT = frozenset({"schema", "interval_s"})
 #: States of a section whose values are of the snapshot's own tick.
 _FRESH = frozenset({"ok", "partial"})
 #: Of a latency class: asked for as percentiles of the requests of each step, from histograms.
 _PERCENTILES = frozenset({"p50", "p95", "p99", "max"})
+#: Described by other numbers: the bars of a figure, routes that come and go.
+_FIGURES = frozenset({"distribution", "slowest_routes"})
 _UP = {"ok": 1.0, "warn": 1.0, "err": 0.0}
 #: Numbers beyond it are no measurement of anything, and their sums could not be kept.
 _LARGEST = 1e290
+#: In characters, which UTF-8 makes up to four times as many bytes: an index has to hold it.
+_LONGEST_PATH = 500
 
 
 def numeric_leaves(document: Document) -> dict[str, float]:
     """Return every number of `document` that was measured for it, by path.
 
-    Values that a section carries from an earlier snapshot are left out: they are that one's.
+    Values that a section carries from an earlier snapshot are left out: they are that one's. So are
+    paths of more than 500 characters, or with a NUL in them, which no store could find again.
     """
     sections = document.get("sections")
     sections = sections if isinstance(sections, dict) else {}
@@ -33,11 +38,17 @@ def numeric_leaves(document: Document) -> dict[str, float]:
         if name in _LEFT_OUT or (isinstance(section, dict) and section.get("status") not in _FRESH):
             continue
         if isinstance(value, dict) and value.keys() >= _PERCENTILES:
-            value = {key: inner for key, inner in value.items() if key not in _PERCENTILES}  # noqa: PLW2901
+            told = _PERCENTILES | _FIGURES
+            value = {key: inner for key, inner in value.items() if key not in told}  # noqa: PLW2901
         _add(leaves, name, value)
         if name == "nodes" and isinstance(value, list):
             _add_ups(leaves, value)
-    return leaves
+    return {path: value for path, value in leaves.items() if _is_storable(path)}
+
+
+def _is_storable(path: str) -> bool:
+    # Names come from the platform's database too: what PostgreSQL refuses would hold up everything.
+    return len(path) <= _LONGEST_PATH and "\0" not in path
 
 
 # Ten times in five minutes and for every number: it fills one dictionary, without generators.
@@ -48,8 +59,7 @@ def _add(leaves: dict[str, float], path: str, value: Any) -> None:
             leaves[path] = float(value)
     elif kind is dict:
         for key, inner in value.items():
-            if key not in _LEFT_OUT:
-                _add(leaves, f"{path}.{key}", inner)
+            _add(leaves, f"{path}.{key}", inner)
     elif kind is list:
         for inner in value:
             name = (inner.get("id") or inner.get("name")) if isinstance(inner, dict) else None

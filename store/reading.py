@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
 from store.keeping import unpacked
 from store.tables import kept_snapshots, snapshots, sources
+
+#: Of a snapshot that is in both, the first is read.
+_TABLES = (snapshots, kept_snapshots)
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,9 @@ def snapshot_at(connection: Connection, source: str, at_ms: int) -> StoredSnapsh
     """Return the newest snapshot of `source` taken at or before `at_ms`, None without one."""
     found = [
         _first(connection, table, source, table.c.taken_at <= at_ms, table.c.taken_at.desc())
-        for table in (snapshots, kept_snapshots)
+        for table in _TABLES
     ]
-    return max((one for one in found if one), key=_taken_at, default=None)
+    return _stored(connection, source, max(filter(None, found), key=_taken_at, default=None))
 
 
 def snapshot_before(connection: Connection, source: str, at_ms: int) -> StoredSnapshot | None:
@@ -53,9 +56,9 @@ def snapshot_after(connection: Connection, source: str, at_ms: int) -> StoredSna
     """Return the oldest snapshot of `source` taken after `at_ms`, None without one."""
     found = [
         _first(connection, table, source, table.c.taken_at > at_ms, table.c.taken_at)
-        for table in (snapshots, kept_snapshots)
+        for table in _TABLES
     ]
-    return min((one for one in found if one), key=_taken_at, default=None)
+    return _stored(connection, source, min(filter(None, found), key=_taken_at, default=None))
 
 
 def snapshot_times(
@@ -63,7 +66,7 @@ def snapshot_times(
 ) -> list[int]:
     """Return when the snapshots in [start_ms, end_ms) were taken, the oldest `limit` (Unix ms)."""
     times: set[int] = set()
-    for table in (snapshots, kept_snapshots):
+    for table in _TABLES:
         time = table.c.taken_at
         query = select(time).where(table.c.source == source, time >= start_ms, time < end_ms)
         times.update(connection.scalars(query.order_by(time).limit(limit)))
@@ -83,15 +86,22 @@ def documents_since(connection: Connection, source: str, since_ms: int) -> Itera
 
 def _first(
     connection: Connection, table: Table, source: str, where: ColumnElement[bool], order: Any
-) -> StoredSnapshot | None:
-    row = connection.execute(
+) -> Row[Any] | None:
+    return connection.execute(
         select(table).where(table.c.source == source, where).order_by(order).limit(1)
     ).first()
+
+
+def _stored(connection: Connection, source: str, row: Row[Any] | None) -> StoredSnapshot | None:
+    """Return what `row` of either table holds; the other's row may be damaged."""
     if row is None:
         return None
-    text = row.document if table is snapshots else unpacked(connection, source, row)
+    # Only that of a kept one is compressed.
+    is_whole = isinstance(row.document, str)
+    text = row.document if is_whole else unpacked(connection, source, row)
     return StoredSnapshot(row.taken_at, text)
 
 
-def _taken_at(snapshot: StoredSnapshot) -> int:
-    return snapshot.taken_at_ms
+def _taken_at(row: Row[Any]) -> int:
+    taken_at_ms: int = row.taken_at
+    return taken_at_ms

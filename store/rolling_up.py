@@ -5,6 +5,7 @@ first one taken at or after its end. How far a tier has been made is moved in th
 transaction, so a roll-up that was interrupted is simply made again.
 """
 
+import math
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
@@ -118,19 +119,20 @@ def _make_of_snapshots(connection: Connection, period: dict[str, Any], ends_at_m
 def _make_of_periods(
     connection: Connection, period: dict[str, Any], finer: Tier, ends_at_ms: int
 ) -> None:
-    counted = connection.execute(
-        select(func.sum(rollup_periods.c.snapshots), func.max(rollup_periods.c.expected)).where(
+    parts = connection.execute(
+        select(rollup_periods.c.snapshots, rollup_periods.c.expected).where(
             rollup_periods.c.source == period["source"],
             rollup_periods.c.tier == finer.name,
             rollup_periods.c.starts_at >= period["starts_at"],
             rollup_periods.c.starts_at < ends_at_ms,
         )
-    ).one()
-    parts = (ends_at_ms - period["starts_at"]) // finer.step_ms
+    ).all()
+    counts, expected = zip(*parts, strict=True)
+    # A part without a snapshot has no row; the interval can have been changed between the others.
+    missing = (ends_at_ms - period["starts_at"]) // finer.step_ms - len(parts)
+    in_all = math.fsum([*expected, *[max(expected)] * missing])
     connection.execute(
-        insert(rollup_periods).values(
-            **period, snapshots=int(counted[0]), expected=counted[1] * parts
-        )
+        insert(rollup_periods).values(**period, snapshots=sum(counts), expected=in_all)
     )
     found = summaries_of(connection, period["source"], finer, period["starts_at"], ends_at_ms)
     insert_values(connection, period, {path: Summary.merged(some) for path, some in found.items()})

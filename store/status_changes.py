@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 from store.codec import Document
 
 NODE, SECTION = "node", "section"
+#: The states that make an incident, by kind, and all of them.
+BAD = {NODE: frozenset({"err"}), SECTION: frozenset({"error", "stale"})}
+ALL_BAD = sorted(frozenset.union(*BAD.values()))
 
 
 class Status(NamedTuple):

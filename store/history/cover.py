@@ -13,7 +13,7 @@ from store.history.asking import Period
 from store.reading import newest_snapshot
 from store.rolling_up import progress_of
 from store.tables import rollup_periods, snapshots
-from store.tiers import FIVE_MINUTES, HOUR, WHOLE_TIERS, Tier
+from store.tiers import DAY, FIVE_MINUTES, HOUR, WHOLE_TIERS, Tier
 
 #: After every moment that can be asked for.
 _NEVER_MS = 1 << 62
@@ -38,20 +38,24 @@ class Extent:
     """What is stored of a source. Times in Unix ms.
 
     `made_until` has the tiers by name. Nothing has been deleted of the snapshots since
-    `snapshots_from`, and of the five minutes since `fine_from`; 0 where nothing ever has.
+    `snapshots_from`, of the five minutes since `fine_from`, and of the hours since `hours_from`; 0
+    where nothing ever has.
     """
 
     newest_ms: int | None
     interval_ms: int
     snapshots_from: int
     fine_from: int
+    hours_from: int
     made_until: dict[str, int]
 
     def finest_at(self, at_ms: int) -> Tier | None:
         """Return the finest tier that reaches back to `at_ms`, None for the snapshots."""
         if at_ms >= self.snapshots_from:
             return None
-        return FIVE_MINUTES if at_ms >= self.fine_from else HOUR
+        if at_ms >= self.fine_from:
+            return FIVE_MINUTES
+        return HOUR if at_ms >= self.hours_from else DAY
 
     def widened(self, period: Period) -> Period:
         """Return `period` from and to boundaries of what is still stored of its ends' times."""
@@ -68,19 +72,22 @@ def extent_of(connection: Connection, source: str) -> Extent:
     """Return what is stored of `source`."""
     newest = newest_snapshot(connection, source)
     interval_ms = interval_ms_of(decode_if_sound(newest.document) if newest else {})
+    days_from = _oldest_period(connection, source, DAY)
     hours_from = _oldest_period(connection, source, HOUR)
     fine_from = _oldest_period(connection, source, FIVE_MINUTES)
     snapshots_from = connection.scalar(
         select(func.min(snapshots.c.taken_at)).where(snapshots.c.source == source)
     )
     # What is made of something is older than it only if that has been deleted.
-    fine_since = _kept_since(fine_from, hours_from, HOUR)
+    hours_since = _kept_since(hours_from, days_from, DAY)
+    fine_since = max(_kept_since(fine_from, hours_from, HOUR), hours_since)
     snapshots_since = _kept_since(snapshots_from, fine_from, FIVE_MINUTES)
     return Extent(
         newest.taken_at_ms if newest else None,
         interval_ms,
         max(snapshots_since, fine_since),
         fine_since,
+        hours_since,
         progress_of(connection, source),
     )
 
@@ -97,11 +104,11 @@ def _oldest_period(connection: Connection, source: str, tier: Tier) -> int | Non
 def _kept_since(oldest_ms: int | None, coarser_ms: int | None, coarser: Tier) -> int:
     """Return since when nothing has been deleted, of what begins at `oldest_ms`.
 
-    `coarser_ms` is when what is made of it begins.
+    `coarser_ms` is when what is made of it begins. Whole hours are deleted.
     """
     if coarser_ms is None or (oldest_ms is not None and coarser_ms >= coarser.start_of(oldest_ms)):
         return 0
-    return _NEVER_MS if oldest_ms is None else oldest_ms
+    return _NEVER_MS if oldest_ms is None else HOUR.start_of(oldest_ms)
 
 
 def pieces(extent: Extent, period: Period, tiers: Sequence[Tier] = WHOLE_TIERS) -> Iterator[Piece]:

@@ -8,11 +8,10 @@ from sqlalchemy import Connection, Row, func, select
 
 from store.history.asking import Period
 from store.history.cover import extent_of
-from store.reading import snapshot_before
-from store.status_changes import NODE, SECTION
+from store.history.snapshot_pages import times_of_page
+from store.status_changes import ALL_BAD, BAD
 from store.tables import status_changes
 
-_BAD = {NODE: frozenset({"err"}), SECTION: frozenset({"error", "stale"})}
 #: After more than so many intervals without a snapshot nobody knows when a state changed.
 _GAP_INTERVALS = 2
 
@@ -38,17 +37,21 @@ class Incident:
 
 def incidents(connection: Connection, source: str, period: Period) -> list[Incident]:
     """Return the incidents that `period` has a part of, newest first, as known at its end."""
-    newest = snapshot_before(connection, source, period.end_ms)
-    if newest is None:
+    until = Period(0, period.end_ms)
+    kept_ms = times_of_page(connection, source, until, 1, newest_first=True)
+    if not kept_ms:
         return []
     gap_ms = _GAP_INTERVALS * extent_of(connection, source).interval_ms
+    changes = _changes(connection, source, period)
+    # A change is of a snapshot too, though that may have been thinned out since.
+    newest_ms = max([*kept_ms, *(row.taken_at for row in changes)])
     by_subject: dict[tuple[str, str], list[Row[Any]]] = {}
-    for row in _changes(connection, source, period):
+    for row in changes:
         by_subject.setdefault((row.kind, row.name), []).append(row)
     found = [
         incident
         for rows in by_subject.values()
-        for incident in _of_subject(rows, newest.taken_at_ms, gap_ms)
+        for incident in _of_subject(rows, newest_ms, gap_ms)
         if incident.ended_at_ms is None or incident.ended_at_ms > period.start_ms
     ]
     return sorted(found, key=lambda one: (-one.started_at_ms, one.kind, one.name))
@@ -60,7 +63,7 @@ def _changes(connection: Connection, source: str, period: Period) -> Sequence[Ro
     before = (
         select(row.kind, row.name, func.max(row.taken_at).label("at"))
         .where(row.source == source, row.taken_at < period.start_ms)
-        .where(row.from_status.is_(None) | row.from_status.not_in(_all_bad()))
+        .where(row.from_status.is_(None) | row.from_status.not_in(ALL_BAD))
         .group_by(row.kind, row.name)
         .subquery()
     )
@@ -84,7 +87,7 @@ def _of_subject(rows: Iterable[Row[Any]], newest_ms: int, gap_ms: int) -> list[I
     begun: Row[Any] | None = None
     status, reason = "", None
     for row in rows:
-        if row.to_status in _BAD[row.kind]:
+        if row.to_status in BAD[row.kind]:
             begun = begun or row
             status, reason = row.to_status, row.reason
         elif begun is not None:
@@ -115,7 +118,3 @@ def _incident(
         ended_at_ms,
         is_sure,
     )
-
-
-def _all_bad() -> list[str]:
-    return sorted({status for statuses in _BAD.values() for status in statuses})

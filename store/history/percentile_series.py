@@ -42,9 +42,16 @@ def percentile_series(
         for part in parts
         if part.end_ms > until_ms
     ]
-    points.update(_merged(connection, source, younger, metric, grid))
+    merged, recorded = _merged(connection, source, younger, metric, grid)
+    points.update(merged)
     covered_ms = sum(
-        one.snapshots * one.ms_each for one in observed if grid.index_of(one.starts_at_ms) in points
+        one.snapshots * one.ms_each
+        for one in observed
+        if (
+            one.starts_at_ms in recorded
+            if one.starts_at_ms >= until_ms
+            else grid.index_of(one.starts_at_ms) in points
+        )
     )
     indexes = range(grid.points)
     columns: dict[str, Column] = {
@@ -79,7 +86,9 @@ def _merged(
     parts: Iterable[Piece],
     metric: PercentileMetric,
     grid: Grid,
-) -> dict[int, _Point]:
+) -> tuple[dict[int, _Point], set[int]]:
+    """Return the points that `parts` make, and the times (Unix ms) of the rows that they have."""
+    recorded = set()
     steps: dict[int, LatencyInterval] = {}
     for part in parts:
         period = Period(part.start_ms, part.end_ms)
@@ -88,10 +97,12 @@ def _merged(
         )
         for at_ms, row in rows:
             steps.setdefault(grid.index_of(at_ms), LatencyInterval()).merge_columns(row)
-    return {
+            recorded.add(at_ms)
+    points = {
         at: (_value_us(step, metric), step.histogram.count, step.histogram.errors)
         for at, step in steps.items()
     }
+    return points, recorded
 
 
 def _value_us(interval: LatencyInterval, metric: PercentileMetric) -> int | None:

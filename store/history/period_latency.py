@@ -19,7 +19,8 @@ class PeriodLatency:
 
     `period` is what was `asked` for, rounded outwards to what is still stored of its ends' times.
     `interval` is None when nothing is stored of the class in it, which is not the same as no
-    requests. `coverage` is the share of the period, as far as it is past, that was observed.
+    requests. `coverage` is the share of the period, as far as it is past, that the class was
+    observed: before it was configured nobody counted its requests.
     """
 
     class_key: str
@@ -41,13 +42,18 @@ def latency_of(
     used = extent.widened(period)
     parts = list(pieces(extent, used))
     merged: LatencyInterval | None = None
+    covered_ms = 0.0
     for part in parts:
         rows = latency_rows(connection, source, part.tier, part.start_ms, part.end_ms, class_key)
-        for _, row in rows:
+        recorded = set()
+        for at_ms, row in rows:
             merged = merged or LatencyInterval()
             merged.merge_columns(row)
-    covered_ms = sum(
-        one.snapshots * one.ms_each for one in observed_in(connection, source, extent, parts)
-    )
+            recorded.add(at_ms)
+        covered_ms += sum(
+            one.snapshots * one.ms_each
+            for one in observed_in(connection, source, extent, [part])
+            if one.starts_at_ms in recorded
+        )
     coverage = share(covered_ms, min(used.end_ms, now_ms) - used.start_ms)
     return PeriodLatency(class_key, period, used, merged, coverage, names_of(parts))

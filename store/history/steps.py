@@ -2,6 +2,7 @@
 
 from store.history.asking import Period, QueryError
 from store.history.cover import Extent
+from store.tiers import Tier
 from store.times import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
 #: More points than this are refused.
@@ -24,17 +25,21 @@ def step_for(extent: Extent, period: Period, asked_ms: int | None) -> int:
     A step is at least the interval of the snapshots, and where only roll-ups are left it is a
     multiple of their step.
     """
-    stored = extent.finest_at(period.start_ms)
-    finest_ms = extent.interval_ms if stored is None else stored.step_ms
     if asked_ms is None:
         return next(
-            (step_ms for step_ms in _LADDER_MS if _fits(step_ms, period, extent, finest_ms)),
+            (
+                step_ms
+                for step_ms in _LADDER_MS
+                if step_ms >= extent.interval_ms
+                and points_of(period, step_ms) <= _MOST_POINTS_OF_AUTO
+                and _coarser_stored(extent, period, step_ms) is None
+            ),
             _LADDER_MS[-1],
         )
     if asked_ms < extent.interval_ms:
         least_s = extent.interval_ms / 1000
         raise QueryError("step", f"a snapshot is taken every {least_s:g} s", "too_fine")
-    if stored is not None and asked_ms % finest_ms:
+    if (stored := _coarser_stored(extent, period, asked_ms)) is not None:
         expected = f"of a time so long ago only multiples of {stored.name} are stored"
         raise QueryError("step", expected, "too_fine")
     points = points_of(period, asked_ms)
@@ -42,7 +47,9 @@ def step_for(extent: Extent, period: Period, asked_ms: int | None) -> int:
         least_ms = next(
             step_ms
             for step_ms in _LADDER_MS
-            if step_ms >= finest_ms and points_of(period, step_ms) <= MOST_POINTS
+            if step_ms >= extent.interval_ms
+            and points_of(period, step_ms) <= MOST_POINTS
+            and _coarser_stored(extent, period, step_ms) is None
         )
         expected = (
             f"that are {points} points, more than {MOST_POINTS}; "
@@ -62,8 +69,7 @@ def points_of(period: Period, step_ms: int) -> int:
     return whole_steps(period, step_ms).length_ms // step_ms
 
 
-def _fits(step_ms: int, period: Period, extent: Extent, finest_ms: int) -> bool:
-    is_stored = step_ms >= extent.interval_ms and (
-        finest_ms == extent.interval_ms or step_ms % finest_ms == 0
-    )
-    return is_stored and points_of(period, step_ms) <= _MOST_POINTS_OF_AUTO
+def _coarser_stored(extent: Extent, period: Period, step_ms: int) -> Tier | None:
+    """Return the tier that is too coarse for the first step, None when all steps can be read."""
+    stored = extent.finest_at(whole_steps(period, step_ms).start_ms)
+    return stored if stored is not None and step_ms % stored.step_ms else None

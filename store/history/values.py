@@ -73,9 +73,12 @@ def _of_snapshots(
         .where(snapshots.c.taken_at >= piece.start_ms, snapshots.c.taken_at < piece.end_ms)
         .order_by(snapshots.c.taken_at)
     )
+    each = {
+        one.starts_at_ms: one.ms_each for one in observed_in(connection, source, extent, [piece])
+    }
     for taken_at_ms, document in found:
         leaves = numeric_leaves(decode_if_sound(document))
         for path in paths:
             if path in leaves:
                 summary = Summary.of([leaves[path]])
-                yield Value(path, taken_at_ms, extent.interval_ms, summary)
+                yield Value(path, taken_at_ms, each.get(taken_at_ms, extent.interval_ms), summary)
