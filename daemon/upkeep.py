@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,8 +30,15 @@ _PAGES = 512
 class Upkeep:
     """Rolls up and deletes, a piece at a time, in a thread of its own."""
 
-    def __init__(self, engine: Engine, source: str, retention: Retention) -> None:
-        """Prepare; `start` begins."""
+    def __init__(
+        self,
+        engine: Engine,
+        source: str,
+        retention: Retention,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """Prepare; `start` begins. `now_ms` tells the time in Unix milliseconds."""
+        self._now_ms = now_ms
         self._engine, self._source = engine, source
         self._kept_ms = kept_of(retention)
         self._limit = (
@@ -75,7 +83,7 @@ class Upkeep:
         return did
 
     def _make_room(self) -> bool:
-        did = forget(self._engine, self._source, self._kept_ms, HOUR_MS)
+        did = forget(self._engine, self._source, self._kept_ms, HOUR_MS, self._now_ms())
         did = did or (self._limit is not None and self._limit.shorten())
         if did:
             give_space_back(self._engine, _PAGES)

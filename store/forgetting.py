@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, delete, func, select
 
 from store.forgetting_changes import forget_changes
+from store.keeping import firsts_and_needed_lasts
 from store.reading import newest_taken_at_ms
 from store.rolled import metric_numbers
 from store.rolling_up import progress_of
@@ -21,23 +22,33 @@ from store.times import HOUR_MS
 
 #: The tier of the snapshots themselves, in `kept_ms`.
 SNAPSHOTS = "snapshots"
+#: Of a list in a statement.
+_MOST_AT_ONCE = 500
 #: Tiers that go with another one.
 _WITH = {FIVE_MINUTES.name: (FIVE_MINUTES, HALF_HOUR), HOUR.name: (HOUR, TWO_HOURS, SIX_HOURS)}
 
 
-def forget(engine: Engine, source: str, kept_ms: Mapping[str, int | None], step_ms: int) -> bool:
+def forget(
+    engine: Engine,
+    source: str,
+    kept_ms: Mapping[str, int | None],
+    step_ms: int,
+    now_ms: int | None = None,
+) -> bool:
     """Delete the oldest `step_ms` of what `source` need not keep; say whether there was any.
 
     `kept_ms` has for `SNAPSHOTS`, "5m", "1h" and "1d" how long it is kept before the newest
-    snapshot, None for ever. Whole hours are deleted, and longer periods whole, in one short
+    snapshot, None for ever; before `now_ms`, when that is earlier, for a clock that was wrong once
+    must not make everything old. Whole hours are deleted, and longer periods whole, in one short
     transaction a call. Raises SQLAlchemy's errors.
     """
     with engine.begin() as connection:
         newest_ms = newest_taken_at_ms(connection, source)
         if newest_ms is None:
             return False
+        present_ms = newest_ms if now_ms is None else min(newest_ms, now_ms)
         return any(
-            forget_before(connection, source, name, newest_ms - kept, step_ms)
+            forget_before(connection, source, name, present_ms - kept, step_ms)
             for name, kept in kept_ms.items()
             if kept is not None
         )
@@ -128,13 +139,23 @@ def _delete_periods(connection: Connection, source: str, tier: Tier, until_ms: i
 def _thin_kept_snapshots(
     connection: Connection, source: str, oldest_ms: int, until_ms: int
 ) -> None:
-    """Keep the first of each hour; what is before `oldest_ms` has been thinned with its periods."""
+    """Keep what answers for each hour; what is before `oldest_ms` was thinned with its periods."""
     kept = kept_snapshots.c
-    span = [kept.source == source, kept.taken_at >= HOUR.start_of(oldest_ms)]
-    span.append(kept.taken_at < until_ms)
-    hour = kept.taken_at - kept.taken_at % HOUR_MS
-    first_of_hour = select(func.min(kept.taken_at)).where(*span).group_by(hour)
-    connection.execute(delete(kept_snapshots).where(*span, kept.taken_at.not_in(first_of_hour)))
+    start_ms = HOUR.start_of(oldest_ms)
+    times = list(
+        connection.scalars(
+            select(kept.taken_at)
+            .where(kept.source == source, kept.taken_at >= start_ms, kept.taken_at <= until_ms)
+            .order_by(kept.taken_at)
+        )
+    )
+    staying = firsts_and_needed_lasts(times, HOUR)
+    needless = [at_ms for at_ms in times if at_ms < until_ms and at_ms not in staying]
+    for at in range(0, len(needless), _MOST_AT_ONCE):
+        some = needless[at : at + _MOST_AT_ONCE]
+        connection.execute(
+            delete(kept_snapshots).where(kept.source == source, kept.taken_at.in_(some))
+        )
 
 
 def _delete_with_hours(connection: Connection, source: str, until_ms: int) -> None:

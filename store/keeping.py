@@ -1,18 +1,37 @@
 """Documents that outlive their snapshots, compressed: the first of each 5 minutes, then each hour.
 
+Where the next period does not begin with a snapshot, as when that tick was missed, the last one is
+kept too: it answers for the moment at which the next one begins.
+
 The first of an hour is compressed by itself, the others with it as zlib's dictionary, for they
 differ in little. It is there as long as they are: thinning leaves the first of each hour.
 """
 
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 
 from sqlalchemy import Connection, Row, insert, select
 
 from store.tables import kept_snapshots
-from store.tiers import HOUR
+from store.tiers import HOUR, Tier
 
 _LEVEL = 9
+
+
+def firsts_and_needed_lasts(times_ms: Sequence[int], tier: Tier) -> set[int]:
+    """Return those of `times_ms`, in order, that answer for the moments at which periods begin."""
+    known = set(times_ms)
+    by_period: dict[int, list[int]] = {}
+    for at_ms in times_ms:
+        by_period.setdefault(tier.start_of(at_ms), []).append(at_ms)
+    staying = {of_period[0] for of_period in by_period.values()}
+    staying.update(
+        of_period[-1]
+        for start_ms, of_period in by_period.items()
+        if start_ms + tier.step_ms not in known
+    )
+    return staying
 
 
 def keep(connection: Connection, source: str, taken_at_ms: int, document: str) -> None:

@@ -6,6 +6,7 @@ transaction, so a roll-up that was interrupted is simply made again.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
@@ -112,8 +113,23 @@ def _make_of_snapshots(connection: Connection, period: dict[str, Any], ends_at_m
     connection.execute(
         insert(rollup_periods).values(**period, snapshots=len(taken), expected=expected)
     )
-    keep(connection, period["source"], taken[0].taken_at, taken[0].document)
+    _keep_answering(connection, period["source"], taken, ends_at_ms)
     insert_values(connection, period, {path: Summary.of(some) for path, some in values.items()})
+
+
+def _keep_answering(
+    connection: Connection, source: str, taken: Sequence[Any], ends_at_ms: int
+) -> None:
+    """Keep the first of a period's snapshots, and the last unless the next period begins with one.
+
+    Whoever asks for the moment at which that begins is answered with the last one before it.
+    """
+    keep(connection, source, taken[0].taken_at, taken[0].document)
+    at_its_end = select(snapshots.c.taken_at).where(
+        snapshots.c.source == source, snapshots.c.taken_at == ends_at_ms
+    )
+    if len(taken) > 1 and connection.scalar(at_its_end) is None:
+        keep(connection, source, taken[-1].taken_at, taken[-1].document)
 
 
 def _make_of_periods(

@@ -147,9 +147,10 @@ rollup_latency = Table(
     Column("histogram", LargeBinary),
 )
 
-#: Documents that outlive the snapshots: the first of each 5 minutes, later of each hour. So a
-#: moment on a multiple of these leads to the same document for ever. Compressed by zlib, with the
-#: document of `based_on`, the first of its hour, as dictionary, which makes it a third.
+#: Documents that outlive the snapshots: the first of each 5 minutes, later of each hour, and the
+#: last one where the next period does not begin with one. So a moment on a multiple of these leads
+#: to the same document for ever. Compressed by zlib, with the document of `based_on`, the first of
+#: its hour, as dictionary, which makes it a third.
 kept_snapshots = Table(
     "kept_snapshots",
     metadata,

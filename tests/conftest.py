@@ -1,5 +1,6 @@
 """Fixtures over the real thing: stores brought up by the migrations, BoTTube's database, logs."""
 
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,11 @@ from demo.filling import fill
 from demo.tables import connect
 from migrations.upgrading import upgrade
 from tests.support.databases import PostgresServer
+
+# A suite that runs in the background of a shell without job control has SIGINT ignored, and so
+# would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from store.engines import open_writer
 from store.forgetting import SNAPSHOTS
 from store.histograms import LatencyHistogram
 from store.history.asking import Period
+from store.history.incidents import incidents
 from store.history.period_latency import latency_of
 from store.history.series import ask
 from store.history.uptime import uptimes
@@ -90,6 +91,9 @@ def _check(url: str) -> None:
     settle(engine, {SNAPSHOTS: DAY_MS, "5m": 3 * DAY_MS, "1h": None, "1d": None})
     engine.dispose()
     assert len(rows(url, "SELECT 1 FROM snapshots")) == 49
+    with reading(url) as connection:
+        (incident,) = incidents(connection, SOURCE, Period(START_MS, _END_MS + 1))
+    assert (incident.name, incident.started_at_ms) == ("a", _TIMES[-1])
     whole, early = Period(START_MS, _END_MS), Period(START_MS, START_MS + 3 * DAY_MS)
     late = Period(START_MS + 2 * DAY_MS, START_MS + 3 * DAY_MS)
     with reading(url) as connection:

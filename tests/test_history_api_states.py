@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.documents import full_document, iso, now_ms, store, this_tick_ms
-from tests.support.short_record import STALE, ShortRecord
+from tests.support.short_record import STALE, STOPPED, ShortRecord
 from tests.support.visitors import visitor_of
 
 pytest_plugins = ("tests.support.short_record_plugin",)
@@ -71,6 +71,7 @@ def test_incidents_are_told_newest_first(record: ShortRecord) -> None:
     slots_per_h = 36
 
     def incident(kind: str, name: str, begin: int, end: int, status: str, reason: str) -> Any:
+        nobody_looked = len(set(range(begin, end)) & set(STOPPED[0]))
         return {
             "kind": kind,
             "name": name,
@@ -81,6 +82,7 @@ def test_incidents_are_told_newest_first(record: ShortRecord) -> None:
             "ended_at": record.at(end / slots_per_h),
             "was_observed_to_end": True,
             "duration_s": (end - begin) * 100,
+            "unobserved_s": nobody_looked * 100,
             "seen_for_s": (end - begin - 1) * 100,
         }
 

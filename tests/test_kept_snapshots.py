@@ -81,13 +81,7 @@ def test_a_moment_on_a_multiple_leads_to_the_same_document_for_ever(
     with writer.connect() as connection:
         found = snapshot_at(connection, "one", at_ms)
     taken = [one for one in before if one <= at_ms]
-    # Where the first of a period is missing, what was taken last before it is not the first of its
-    # own: then it is the newest that is kept.
-    exact = taken and taken[-1] % step_ms == 0
-    if exact or not taken:
-        assert (found and found.document) == (before[taken[-1]] if taken else None)
-    else:
-        assert found is None or (found.taken_at_ms <= at_ms and found.document in before.values())
+    assert (found and found.document) == (before[taken[-1]] if taken else None)
 
 
 @sparing
@@ -108,22 +102,24 @@ def test_neighbours_are_the_nearest_that_are_kept(
         assert one is None or one.document == before[one.taken_at_ms]
 
 
-def test_what_is_kept_is_the_first_of_each_period(writer: Engine, before: dict[int, str]) -> None:
+def test_what_is_kept_is_the_first_of_each_period_and_where_the_next_lacks_it_the_last(
+    writer: Engine, before: dict[int, str]
+) -> None:
     newest_ms = max(before)
     with writer.connect() as connection:
         times = snapshot_times(connection, "one", 0, newest_ms + 1, 100_000)
     raw_from_ms = (newest_ms - 6 * HOUR_MS) // HOUR_MS * HOUR_MS
     fine_from_ms = (newest_ms - 2 * DAY_MS) // HOUR_MS * HOUR_MS
     firsts: dict[int, int] = {}
+    lasts: dict[int, int] = {}
     for at_ms in sorted(before):
-        if at_ms >= raw_from_ms:
-            period = at_ms
-        elif at_ms >= fine_from_ms:
-            period = at_ms - at_ms % (5 * MINUTE_MS)
-        else:
-            period = at_ms - at_ms % HOUR_MS
-        firsts.setdefault(period, at_ms)
-    assert times == list(firsts.values())
+        step_ms = 5 * MINUTE_MS if at_ms >= fine_from_ms else HOUR_MS
+        step_ms = 1 if at_ms >= raw_from_ms else step_ms
+        firsts.setdefault(at_ms - at_ms % step_ms, at_ms)
+        lasts[at_ms - at_ms % step_ms + step_ms] = at_ms
+    # The last one too, where the tick at the end was missed: until the next, it is the answer.
+    needed = {at_ms for ends_at_ms, at_ms in lasts.items() if ends_at_ms not in before}
+    assert times == sorted({*firsts.values(), *needed})
 
 
 def test_a_damaged_row_holds_up_nobody_but_who_asks_for_it(sqlite_url: str) -> None:

@@ -294,6 +294,8 @@ def test_wrong_8_every_section_of_the_document_is_a_part_of_the_page_that_renews
     assert live.keys() == {
         "overall",
         "now",
+        "moments",
+        "incidents",
         "foot",
         *(f"panel-{name}" for name in document["sections"]),
     }

@@ -134,8 +134,26 @@ def test_a_gap_before_the_end_is_told(store_url: str, writer: Engine) -> None:
     commit(writer, _snapshot(50))
     (incident,) = _incidents(store_url, 0, 60)
     assert incident == Incident(
-        "section", "queue", "error", "locked", _at(0), _at(1), _at(50), was_observed_to_end=False
+        "section",
+        "queue",
+        "error",
+        "locked",
+        _at(0),
+        _at(1),
+        _at(50),
+        was_observed_to_end=False,
+        unobserved_ms=48 * INTERVAL_MS,
     )
+
+
+def test_what_was_bad_before_and_after_a_gap_is_one_incident_that_tells_of_it(
+    store_url: str, writer: Engine
+) -> None:
+    for slot in (0, 1, 2, 402, 403):
+        commit(writer, _snapshot(slot, a=("err", "timeout")))
+    (incident,) = _incidents(store_url, 0, 500)
+    assert (incident.ended_at_ms, incident.last_seen_ms) == (None, _at(403))
+    assert incident.unobserved_ms == 399 * INTERVAL_MS
 
 
 def test_a_node_that_is_no_longer_watched_ends_its_incident(store_url: str, writer: Engine) -> None:

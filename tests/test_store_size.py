@@ -261,9 +261,9 @@ def test_check_tells_how_large_the_store_is_and_how_far_back_each_tier_reaches(
     in_use = _in_use(writer)
     found = _findings(tmp_path, store_url, retention)
     assert f"{in_use / MB:.1f} MB; " in found["size"].detail
-    assert found["snapshots"].detail == ("from 2026-11-21 23:00:00 UTC on: 1.0 days, kept 1.0 days")
-    assert found["5m"].detail == "from 2026-11-20 23:00:00 UTC on: 2.0 days, kept 2.0 days"
-    assert found["1h"].detail == "from 2026-11-20 00:00:00 UTC on: 3.0 days, kept 1826.0 days"
+    assert found["snapshots"].detail == ("from 2026-01-06 23:00:00 UTC on: 1.0 days, kept 1.0 days")
+    assert found["5m"].detail == "from 2026-01-05 23:00:00 UTC on: 2.0 days, kept 2.0 days"
+    assert found["1h"].detail == "from 2026-01-05 00:00:00 UTC on: 3.0 days, kept 1826.0 days"
     assert "roll-ups" not in found
     assert {found[name].status for name in ("store", "size", "snapshots", "5m", "1h", "1d")} == {
         "ok"

@@ -83,10 +83,10 @@ def _assert_a_day_is_left(killed: str) -> None:
     assert rows(killed, "SELECT MIN(taken_at) FROM snapshots")[0][0] == oldest_ms
     left = rows(killed, "SELECT tier, MIN(starts_at) AS at FROM rollup_latency GROUP BY tier")
     step_ms = {"5m": HOUR_MS // 12, "30m": HOUR_MS // 2, "1h": HOUR_MS, "2h": 2 * HOUR_MS}
-    step_ms["6h"] = 6 * HOUR_MS
-    # The first whole period of each tier from then on.
+    step_ms |= {"6h": 6 * HOUR_MS, "1d": 24 * HOUR_MS}
+    # The period of each tier that has this hour: longer ones go whole.
     assert {row.tier: row.at for row in left} == {
-        tier: -(-oldest_ms // ms) * ms for tier, ms in step_ms.items()
+        tier: oldest_ms // ms * ms for tier, ms in step_ms.items()
     }
 
 

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, request
 
 from store.history.asking import Period
 from store.history.incidents import Incident, incidents
+from store.history.observed import share
 from store.history.uptime import Uptime, uptimes
 from store.times import DAY_MS, SECOND_MS, iso_utc
 from web.asking import the_record
@@ -16,7 +17,6 @@ from web.history_reading import the_history
 blueprint = Blueprint("history_states", __name__)
 
 _PERIODS = {"24h": DAY_MS, "7d": 7 * DAY_MS, "30d": 30 * DAY_MS, "90d": 90 * DAY_MS}
-_SHARE_DIGITS = 6
 
 
 @blueprint.get("/api/engineering/uptime")
@@ -78,8 +78,8 @@ def _uptime(one: Uptime) -> dict[str, Any]:
     }
 
 
-def _share(part_ms: float, whole_ms: float) -> float | None:
-    return round(part_ms / whole_ms, _SHARE_DIGITS) if whole_ms else None
+def _share(part_ms: int, whole_ms: int) -> float | None:
+    return share(part_ms, whole_ms) if whole_ms else None
 
 
 def _incident(one: Incident) -> dict[str, Any]:
@@ -94,6 +94,7 @@ def _incident(one: Incident) -> dict[str, Any]:
         "ended_at": _iso(one.ended_at_ms),
         "was_observed_to_end": one.was_observed_to_end,
         "duration_s": _seconds(one.started_at_ms, one.ended_at_ms if was_seen_ending else None),
+        "unobserved_s": one.unobserved_ms / SECOND_MS,
         "seen_for_s": _seconds(one.started_at_ms, one.last_seen_ms),
     }
 

@@ -22,7 +22,8 @@ class ToldIncident:
     """An incident as it is told. `ended_at` None: it goes on.
 
     `unseen_from` is set when nobody looked before the end: it may have come any time since then.
-    `took` is how long it lasted, or has lasted, at least.
+    `took` is how long it lasted, or has lasted, at least; `unseen` for how long of that nobody
+    looked, None when somebody always did.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ToldIncident:
     ended_at: str | None
     unseen_from: str | None
     took: str
+    unseen: str | None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ def _told(incident: Incident, document: Mapping[str, Any], taken_at_ms: int) -> 
         None if end_ms is None else iso_utc(end_ms),
         iso_utc(incident.last_seen_ms) if is_unseen else None,
         duration((last_ms - incident.started_at_ms) / 1000),
+        duration(incident.unobserved_ms / 1000)
+        if incident.unobserved_ms and not is_unseen
+        else None,
     )
 
 

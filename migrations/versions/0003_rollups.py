@@ -1,5 +1,7 @@
 """history: roll-ups of numbers and of latency, documents that are kept, changes of status"""
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -93,6 +95,45 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text),
         sa.Column("previous_at", sa.BigInteger),
     )
+    _note_present_states()
+
+
+def _note_present_states() -> None:
+    """Note the states in each newest snapshot, as with the first one of a new store.
+
+    What is bad by then would otherwise never become an incident: only changes are written.
+    """
+    newest = sa.text(
+        "SELECT s.source, s.taken_at, s.document FROM sources o JOIN snapshots s"
+        " ON s.source = o.source AND s.taken_at = o.newest_taken_at"
+    )
+    note = sa.text(
+        "INSERT INTO status_changes (source, taken_at, kind, name, to_status, reason)"
+        " VALUES (:source, :taken_at, :kind, :name, :status, :reason)"
+    )
+    connection = op.get_bind()
+    for source, taken_at, text in connection.execute(newest).all():
+        try:
+            document = json.loads(text)
+            nodes = {node["id"]: node for node in document.get("nodes") or ()}
+            found = {"node": nodes, "section": document.get("sections") or {}}
+            rows = [
+                {
+                    "source": source,
+                    "taken_at": taken_at,
+                    "kind": kind,
+                    "name": name,
+                    "status": str(entry["status"]),
+                    "reason": entry.get("reason"),
+                }
+                for kind, entries in found.items()
+                for name, entry in entries.items()
+            ]
+        except (ValueError, LookupError, TypeError, AttributeError):
+            # A damaged document has none, and holds up nothing.
+            continue
+        if rows:
+            connection.execute(note, rows)
 
 
 def downgrade() -> None:

@@ -11,7 +11,7 @@ from store.history.asking import QueryError
 from store.leaves import numeric_leaves
 from store.reading import newest_snapshot
 from store.rolled import metric_numbers
-from store.tables import interval_histograms, rollup_latency
+from store.tables import interval_histograms, rollup_latency, snapshots
 from store.tiers import DAY, FIVE_MINUTES
 from store.times import DAY_MS, HOUR_MS
 
@@ -27,6 +27,8 @@ PERCENTILE_COLUMNS = {
 }
 _MOST_SERIES = 100
 _MOST_STARS = 3
+#: Snapshots that are looked through for numbers: five minutes of them at 30 s, and some more.
+_MOST_YOUNG = 12
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,24 @@ def chosen(connection: Connection, source: str, patterns: Sequence[str]) -> list
 
 def _known(connection: Connection, source: str) -> dict[str, Metric]:
     known: dict[str, Metric] = {path: path for path in metric_numbers(connection, source)}
-    newest = newest_snapshot(connection, source)
-    if newest is not None:
-        known.update({path: path for path in numeric_leaves(decode_if_sound(newest.document))})
+    for document in _youngest(connection, source):
+        known.update({path: path for path in numeric_leaves(decode_if_sound(document))})
     for class_key in known_classes(connection, source):
         for name in PERCENTILE_COLUMNS:
             metric = PercentileMetric(class_key, name)
             known[metric.path] = metric
     return known
+
+
+def _youngest(connection: Connection, source: str) -> Sequence[str]:
+    """Return the newest documents: those that are not rolled up yet, if they are not many."""
+    query = (
+        select(snapshots.c.document)
+        .where(snapshots.c.source == source)
+        .order_by(snapshots.c.taken_at.desc())
+        .limit(_MOST_YOUNG)
+    )
+    return connection.scalars(query).all()
 
 
 def _matching(known: Iterable[str], pattern: str) -> list[str]:

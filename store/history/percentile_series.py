@@ -16,7 +16,7 @@ from store.history.observed import Observed, share
 from store.intervals import LatencyInterval
 from store.rolled import PERCENTILES, latency_rows
 from store.tables import rollup_latency
-from store.tiers import TIERS
+from store.tiers import TIERS, Tier
 
 #: In microseconds: the value, and the requests and errors that it stands on.
 _Point = tuple[int | None, int, int]
@@ -36,7 +36,13 @@ def percentile_series(
 
     `observed` is of the same parts, and `known_ms` how long the period is as far as it is past.
     """
-    points, until_ms = _stored(connection, source, extent, metric, grid)
+    tier = next((one for one in TIERS if one.step_ms == grid.step_ms), None)
+    until_ms = extent.made_until.get(tier.name, 0) if tier else 0
+    until_ms = max(grid.period.start_ms, min(until_ms, grid.period.end_ms))
+    points: dict[int, _Point] = {}
+    if tier is not None and until_ms > grid.period.start_ms:
+        points = _stored(connection, source, tier, metric, grid, until_ms)
+    stored = [Piece(tier, grid.period.start_ms, until_ms)] if points else []
     younger = [
         Piece(part.tier, max(part.start_ms, until_ms), part.end_ms)
         for part in parts
@@ -60,24 +66,25 @@ def percentile_series(
         "errors": [points[at][2] if at in points else None for at in indexes],
     }
     coverage = share(covered_ms, known_ms)
-    return Series(metric.path, "percentile", names_of(parts), coverage, columns)
+    return Series(metric.path, "percentile", names_of([*stored, *younger]), coverage, columns)
 
 
 def _stored(
-    connection: Connection, source: str, extent: Extent, metric: PercentileMetric, grid: Grid
-) -> tuple[dict[int, _Point], int]:
-    """Return the points that roll-ups have, and until when they have all (Unix ms)."""
-    tier = next((one for one in TIERS if one.step_ms == grid.step_ms), None)
-    until_ms = min(extent.made_until.get(tier.name, 0), grid.period.end_ms) if tier else 0
-    if tier is None or until_ms <= grid.period.start_ms:
-        return {}, grid.period.start_ms
+    connection: Connection,
+    source: str,
+    tier: Tier,
+    metric: PercentileMetric,
+    grid: Grid,
+    until_ms: int,
+) -> dict[int, _Point]:
+    """Return the points that the roll-ups of `tier` have, which has the grid's step."""
     row = rollup_latency.c
     found = connection.execute(
         select(row.starts_at, rollup_latency.c[metric.column], row.count, row.errors)
         .where(row.source == source, row.tier == tier.name, row.class_key == metric.class_key)
         .where(row.starts_at >= grid.period.start_ms, row.starts_at < until_ms)
     )
-    return {grid.index_of(at): (us, count, errors) for at, us, count, errors in found}, until_ms
+    return {grid.index_of(at): (us, count, errors) for at, us, count, errors in found}
 
 
 def _merged(

@@ -12,8 +12,8 @@ from store.intervals import LatencyInterval
 from store.writing import Snapshot, add_all
 
 SOURCE = "one"
-#: 2026-11-20T00:00:00Z: a day, an hour and five minutes begin.
-START_MS = 1_795_132_800_000
+#: 2026-01-05T00:00:00Z: long past; a day, an hour and five minutes begin.
+START_MS = 1_767_571_200_000
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 
 
@@ -42,7 +42,7 @@ def fill(
 
 def _snapshot(at_ms: int, interval_s: int, source: str, padding: int) -> Snapshot:
     dice = random.Random(at_ms)
-    is_up = dice.random() > 0.02
+    is_up = dice.random() > 0.15
     document = {
         "schema": 1,
         "interval_s": interval_s,
