@@ -19,14 +19,20 @@ pytest_plugins = ("tests.support.short_record_plugin",)
 def listed(record: ShortRecord) -> list[str]:
     """Return when the snapshots were taken that are left, oldest first.
 
-    Snapshots of 2 hours; before these the first of each 5 minutes, before 7:00 of each hour.
+    Snapshots of 2 hours; before these the first of each 5 minutes, before 7:00 of each hour; and
+    the last of a period, when the next one does not begin with a snapshot.
     """
-    left: dict[int, int] = {}
+    known = {one.at_ms for one in record.taken}
+    firsts: dict[int, int] = {}
+    lasts: dict[int, int] = {}
     for one in record.taken:
         hours = (one.at_ms - record.start_ms) / HOUR_MS
         step_ms = 1 if hours >= 10 else 5 * MINUTE_MS if hours >= 7 else HOUR_MS
-        left.setdefault(one.at_ms // step_ms * step_ms, one.at_ms)
-    return [record.at((at_ms - record.start_ms) / HOUR_MS) for at_ms in left.values()]
+        firsts.setdefault(one.at_ms // step_ms * step_ms, one.at_ms)
+        lasts[(one.at_ms // step_ms + 1) * step_ms] = one.at_ms
+    needed = {at_ms for ends_at_ms, at_ms in lasts.items() if ends_at_ms not in known}
+    left = sorted({*firsts.values(), *needed})
+    return [record.at((at_ms - record.start_ms) / HOUR_MS) for at_ms in left]
 
 
 def pages(visitor: FlaskClient, query: dict[str, Any]) -> list[list[str]]:

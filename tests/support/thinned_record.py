@@ -82,21 +82,29 @@ def make(url: str) -> list[Taken]:
 
 
 def still_there(record: list[Taken]) -> list[Taken]:
-    """Return what is left of the snapshots: all, firsts of 5 minutes, firsts of hours."""
+    """Return what is left of the snapshots: all, firsts of 5 minutes, firsts of hours.
+
+    And the last of such a period when the next one does not begin with a snapshot.
+    """
+    times_ms = {one.at_ms for one in record}
     firsts: dict[tuple[int, int], Taken] = {}
+    lasts: dict[tuple[int, int], Taken] = {}
     for one in record:
         for step_ms in (STEPS_MS["5m"], HOUR_MS):
             firsts.setdefault((step_ms, one.at_ms // step_ms), one)
+            lasts[step_ms, one.at_ms // step_ms] = one
 
-    def is_first(one: Taken, step_ms: int) -> bool:
-        return firsts[step_ms, one.at_ms // step_ms] is one
+    def answers(one: Taken, step_ms: int) -> bool:
+        number = one.at_ms // step_ms
+        is_needed = (number + 1) * step_ms not in times_ms
+        return firsts[step_ms, number] is one or (is_needed and lasts[step_ms, number] is one)
 
     return [
         one
         for one in record
         if one.at_ms >= RAW_FROM_MS
-        or (one.at_ms >= FINE_FROM_MS and is_first(one, STEPS_MS["5m"]))
-        or is_first(one, HOUR_MS)
+        or (one.at_ms >= FINE_FROM_MS and answers(one, STEPS_MS["5m"]))
+        or answers(one, HOUR_MS)
     ]
 
 
