@@ -1,5 +1,6 @@
-"""The store's tables. Everything is keyed by `(source, taken_at)`, in Unix milliseconds of UTC.
+"""The store's tables, keyed by source and time: `taken_at`, or `starts_at` of a roll-up's period.
 
+All times are Unix milliseconds of UTC. In `rollup_values` the metric's number tells the source.
 No sequences and no vendor types, so that the schema is the same on SQLite, on PostgreSQL, and
 on what speaks PostgreSQL. The migrations in `migrations/` create it; a test holds both equal.
 """

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,43 +14,15 @@ from tests.support.recorders import (
     Slots,
     Start,
     counted_users,
-    daemons,
     line,
     lines,
     told_lost,
     tree_of,
 )
 from tests.support.records import rows
-from tests.support.ring_writers import Applications, Told, applications, dead_ring
+from tests.support.ring_writers import Applications, Told, dead_ring
 
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with daemons(tmp_path) as starting:
-        yield starting
-
-
-@pytest.fixture
-def running() -> Iterator[Applications]:
-    with applications() as started:
-        yield started
-
-
-@pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> Slots:
-    return Slots(monkeypatch)
-
-
-@pytest.fixture
-def rings(tmp_path: Path) -> Path:
-    (tmp_path / "rings").mkdir()
-    return tmp_path / "rings"
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs" / "access.log"
+pytest_plugins = ("tests.support.daemon_plugin",)
 
 
 def _ended(*seconds_ago: float) -> list[Told]:

@@ -2,7 +2,6 @@
 
 import random
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +15,6 @@ from tests.support.recorders import (
     Start,
     counted,
     counted_users,
-    daemons,
     line,
     lines,
     told_lost,
@@ -26,28 +24,7 @@ from tests.support.records import rows
 from tests.support.ring_writers import Told, applications, dead_ring
 from tests.support.waiting import wait_for
 
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with daemons(tmp_path) as starting:
-        yield starting
-
-
-@pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> Slots:
-    return Slots(monkeypatch)
-
-
-@pytest.fixture
-def rings(tmp_path: Path) -> Path:
-    (tmp_path / "rings").mkdir()
-    return tmp_path / "rings"
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs" / "access.log"
+pytest_plugins = ("tests.support.daemon_plugin",)
 
 
 def _requests(*durations_us: int, path: str = "/api/feed", status: int = 200) -> list[Told]:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,35 +16,13 @@ from tests.support.recorders import (
     Slots,
     Start,
     counted_users,
-    daemons,
     told_lost,
     tree_of,
 )
-from tests.support.ring_writers import Applications, Told, applications, dead_ring
+from tests.support.ring_writers import Applications, Told, dead_ring
 from tests.support.rings import RingReader
 
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with daemons(tmp_path) as starting:
-        yield starting
-
-
-@pytest.fixture
-def running() -> Iterator[Applications]:
-    with applications() as started:
-        yield started
-
-
-@pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> Slots:
-    return Slots(monkeypatch)
-
-
-@pytest.fixture
-def rings(tmp_path: Path) -> Path:
-    (tmp_path / "rings").mkdir()
-    return tmp_path / "rings"
+pytest_plugins = ("tests.support.daemon_plugin",)
 
 
 def _requests(count: int, first_us: int = 1, path: str = "/api/feed") -> list[Told]:

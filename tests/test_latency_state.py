@@ -3,7 +3,6 @@
 import base64
 import json
 import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ from tests.support.recorders import (
     Tree,
     counted,
     counted_users,
-    daemons,
     line,
     lines,
     told_lost,
@@ -38,28 +36,7 @@ from tests.support.recorders import (
 from tests.support.records import rows
 from tests.support.ring_writers import Told, dead_ring
 
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with daemons(tmp_path) as starting:
-        yield starting
-
-
-@pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> Slots:
-    return Slots(monkeypatch)
-
-
-@pytest.fixture
-def rings(tmp_path: Path) -> Path:
-    (tmp_path / "rings").mkdir()
-    return tmp_path / "rings"
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs" / "access.log"
+pytest_plugins = ("tests.support.daemon_plugin",)
 
 
 def _requests(*durations_us: int, path: str = "/api/feed") -> list[Told]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -26,48 +26,7 @@ from tests.support.recorders import (
     tree_of,
 )
 
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with daemons(tmp_path) as starting:
-        yield starting
-
-
-@pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> Slots:
-    return Slots(monkeypatch)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs" / "access.log"
-
-
-@pytest.fixture
-def watch(sqlite_url: str, log: Path, start: Start, slots: Slots) -> Callable[[], Daemon]:
-    """Start a daemon that watches the log, and let it take its first tick."""
-
-    def watching() -> Daemon:
-        daemon = start(tree_of(sqlite_url, logs=[log]))
-        slots.next()
-        daemon.tick()
-        return daemon
-
-    return watching
-
-
-@pytest.fixture
-def total(sqlite_url: str, slots: Slots) -> Callable[[Daemon], int]:
-    """Take two ticks, because what is counted twice comes late, and say what is counted."""
-
-    def ticking(daemon: Daemon) -> int:
-        for _ in range(2):
-            slots.next()
-            daemon.tick()
-        return counted_users(sqlite_url)
-
-    return ticking
+pytest_plugins = ("tests.support.daemon_plugin",)
 
 
 Watch = Callable[[], Daemon]

@@ -3,7 +3,7 @@
 import gzip
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,58 +11,12 @@ import pytest
 from tests.support.logs import append
 from tests.support.recorders import (
     Daemon,
-    Slots,
-    Start,
-    counted_users,
-    daemons,
     line,
     lines,
     told_lost,
-    tree_of,
 )
 
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with daemons(tmp_path) as starting:
-        yield starting
-
-
-@pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> Slots:
-    return Slots(monkeypatch)
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs" / "access.log"
-
-
-@pytest.fixture
-def watch(sqlite_url: str, log: Path, start: Start, slots: Slots) -> Callable[[], Daemon]:
-    """Start a daemon that watches the log, and let it take its first tick."""
-
-    def watching() -> Daemon:
-        daemon = start(tree_of(sqlite_url, logs=[log]))
-        slots.next()
-        daemon.tick()
-        return daemon
-
-    return watching
-
-
-@pytest.fixture
-def total(sqlite_url: str, slots: Slots) -> Callable[[Daemon], int]:
-    """Take two ticks, because what is counted twice comes late, and say what is counted."""
-
-    def ticking(daemon: Daemon) -> int:
-        for _ in range(2):
-            slots.next()
-            daemon.tick()
-        return counted_users(sqlite_url)
-
-    return ticking
+pytest_plugins = ("tests.support.daemon_plugin",)
 
 
 Watch = Callable[[], Daemon]

@@ -1,14 +1,15 @@
 """What opsnap itself causes is no user traffic; what only looks like it is."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.documents import now_ms
 from tests.support.logs import append
-from tests.support.recorders import Slots, Start, counted, daemons, line, lines, tree_of
+from tests.support.recorders import Slots, Start, counted, line, lines, tree_of
 from tests.support.ring_writers import dead_ring
+
+pytest_plugins = ("tests.support.daemon_plugin",)
 
 _OWN = (
     "/engineering",
@@ -40,18 +41,6 @@ _USERS = (
     "/watch/engineering",
     "/Engineering",
 )
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with daemons(tmp_path) as starting:
-        yield starting
-
-
-@pytest.fixture
-def rings(tmp_path: Path) -> Path:
-    (tmp_path / "rings").mkdir()
-    return tmp_path / "rings"
 
 
 def test_opsnaps_pages_and_probes_are_no_traffic_in_rings_nor_in_logs(

@@ -1,10 +1,7 @@
 """Two daemons under one name, or one that takes its commit for failed: each request once."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import pytest
 
 from migrations.upgrading import upgrade
 from tests.support.databases import PostgresServer
@@ -15,35 +12,13 @@ from tests.support.recorders import (
     Slots,
     Start,
     counted_users,
-    daemons,
     lines,
     told_lost,
     tree_of,
 )
 from tests.support.ring_writers import Told, applications, dead_ring
 
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    with daemons(tmp_path) as starting:
-        yield starting
-
-
-@pytest.fixture
-def slots(monkeypatch: pytest.MonkeyPatch) -> Slots:
-    return Slots(monkeypatch)
-
-
-@pytest.fixture
-def rings(tmp_path: Path) -> Path:
-    (tmp_path / "rings").mkdir()
-    return tmp_path / "rings"
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    (tmp_path / "logs").mkdir()
-    return tmp_path / "logs" / "access.log"
+pytest_plugins = ("tests.support.daemon_plugin",)
 
 
 def _requests(*durations_us: int, path: str = "/api/feed") -> list[Told]:

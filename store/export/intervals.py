@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, select, tuple_
 
 from store.export.pages import Column, ExportError, ExportTable, Page, Row, Wanted
-from store.intervals import LatencyInterval
+from store.histograms import DamagedHistogramError, LatencyHistogram
 from store.rolled import PERCENTILES
 from store.tables import interval_histograms
 from store.times import iso_utc
@@ -60,9 +60,10 @@ INTERVALS = ExportTable(
 
 
 def _row(found: dict[str, Any]) -> Row:
+    exact = {name: found[name] for name in ("errors", "clamped", "min_us", "max_us")}
     try:
-        histogram = LatencyInterval.of_columns(found).histogram
-    except Exception as error:  # the library raises what it likes
+        histogram = LatencyHistogram.decode(found["histogram"], **exact)
+    except DamagedHistogramError as error:
         msg = (
             f"the histogram of {found['class_key']} of {iso_utc(found['taken_at'])} is damaged;"
             " export what is before and after it"
